@@ -1,0 +1,79 @@
+//! One module a subcommand; each has its `Args` and `run`.
+
+pub mod build;
+pub mod doctor;
+pub mod down;
+pub mod events;
+pub mod status;
+pub mod test;
+pub mod tidy;
+pub mod token;
+pub mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Builds, runs, tests and looks after a Docket stack.
+#[derive(clap::Parser)]
+#[command(name = "cargo docket", bin_name = "cargo docket", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Global {
+    /// Where a stack keeps its state, secrets and logs
+    #[arg(long, global = true, env = "DOCKET_DATA_DIR", default_value = ".docket")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Build what is stale and run the whole stack
+    Up(up::Args),
+    /// Stop a running stack
+    Down(down::Args),
+    /// Say what runs, where, and whether it is healthy
+    Status(status::Args),
+    /// Build every function to a component, and the native parts
+    Build(build::Args),
+    /// Make an access token for local use
+    Token(token::Args),
+    /// Read a topic's events from the broker
+    Events(events::Args),
+    /// Run the tests
+    Test(test::Args),
+    /// Check the project's own rules
+    Tidy(tidy::Args),
+    /// Check this machine for what the project needs
+    Doctor(doctor::Args),
+}
+
+impl Cli {
+    /// Runs the chosen command; an error is one line on stderr and exit code 1.
+    pub async fn run(self) -> ExitCode {
+        let global = self.global;
+        let done = match self.command {
+            Command::Up(args) => args.run(&global).await,
+            Command::Down(args) => args.run(&global).await,
+            Command::Status(args) => args.run(&global).await,
+            Command::Build(args) => args.run(&global).await,
+            Command::Token(args) => args.run(&global).await,
+            Command::Events(args) => args.run(&global).await,
+            Command::Test(args) => args.run(&global).await,
+            Command::Tidy(args) => args.run(&global).await,
+            Command::Doctor(args) => args.run(&global).await,
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

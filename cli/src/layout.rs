@@ -1,0 +1,1 @@
+//! Where things are: the project's folders, a stack's data folder, its ports.
