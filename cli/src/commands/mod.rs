@@ -15,7 +15,12 @@ use std::process::ExitCode;
 
 /// Builds, runs, tests and looks after a Docket stack.
 #[derive(clap::Parser)]
-#[command(name = "cargo docket", bin_name = "cargo docket", version, propagate_version = true)]
+#[command(
+    name = "cargo docket",
+    bin_name = "cargo docket",
+    version,
+    propagate_version = true
+)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -27,7 +32,12 @@ pub struct Cli {
 #[derive(clap::Args, Clone, Debug)]
 pub struct Global {
     /// Where a stack keeps its state, secrets and logs
-    #[arg(long, global = true, env = "DOCKET_DATA_DIR", default_value = ".docket")]
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKET_DATA_DIR",
+        default_value = ".docket"
+    )]
     pub data_dir: PathBuf,
 }
 

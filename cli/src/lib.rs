@@ -1,0 +1,5 @@
+//! The library behind `cargo docket`: the whole-system tests use its parts, the binary only its
+//! command line.
+
+pub mod commands;
+pub mod layout;
