@@ -13,6 +13,8 @@ pub mod up;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::layout::{DataDir, Project};
+
 /// Builds, runs, tests and looks after a Docket stack.
 #[derive(clap::Parser)]
 #[command(
@@ -31,14 +33,18 @@ pub struct Cli {
 /// What every command takes.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Global {
-    /// Where a stack keeps its state, secrets and logs
-    #[arg(
-        long,
-        global = true,
-        env = "DOCKET_DATA_DIR",
-        default_value = ".docket"
-    )]
-    pub data_dir: PathBuf,
+    /// Where a stack keeps its state, secrets and logs [default: .docket in the checkout]
+    #[arg(long, global = true, env = "DOCKET_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Global {
+    /// The checkout that the command runs in and the data folder that it uses.
+    pub fn open(&self) -> anyhow::Result<(Project, DataDir)> {
+        let project = Project::find()?;
+        let data = project.data_dir(self.data_dir.as_deref())?;
+        Ok((project, data))
+    }
 }
 
 #[derive(clap::Subcommand)]
