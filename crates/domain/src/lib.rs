@@ -1,1 +1,25 @@
-//! (in work)
+//! What a task is and what may happen to it: pure rules, no clock, no random source, no I/O.
+//!
+//! A caller loads an account's [`Shelf`] (its book and the segments that a command needs), calls
+//! [`Shelf::apply`] with the time and some entropy as arguments, stores what changed in one transaction, and
+//! publishes the events that came out.
+
+pub mod base32;
+pub mod command;
+pub mod due;
+pub mod event;
+pub mod ids;
+pub mod instant;
+pub mod list;
+pub mod outbox;
+pub mod recurrence;
+pub mod shelf;
+pub mod task;
+pub mod todotxt;
+
+pub use command::{Command, FieldError, FieldErrorCode, NewTask, Rejection, TaskInput};
+pub use event::{Actor, ActorKind, Event, EventKind};
+pub use ids::{AccountId, Entropy, TaskId};
+pub use instant::Instant;
+pub use shelf::{Book, Context, Segment, Shelf};
+pub use task::Task;

@@ -1,0 +1,480 @@
+//! What may be asked of an account's tasks, and how an asking is refused.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::due::{self, Due};
+use crate::ids::{Entropy, Purpose};
+use crate::recurrence::{self, Recurrence, Rule};
+use crate::task::{
+    Before, MAX_DESCRIPTION, MAX_REMINDERS, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Reminder, Task,
+    When,
+};
+use crate::{Instant, TaskId, base32};
+
+/// A change that is asked for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Create one task.
+    Create(TaskInput),
+    /// Create the tasks of an import that are not there yet; each is known again by its token.
+    Import(Vec<NewTask>),
+    /// Change some fields of a task (a JSON merge patch, RFC 7396).
+    Update(TaskId, TaskInput),
+    /// Mark a task as done; a done one stays as it is.
+    Complete(TaskId),
+    /// Mark a task as open again; an open one stays as it is.
+    Reopen(TaskId),
+    /// Remove a task.
+    Delete(TaskId),
+}
+
+impl Command {
+    /// The task that the command is about, unless it makes new ones.
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Create(_) | Self::Import(_) => None,
+            Self::Update(id, _) | Self::Complete(id) | Self::Reopen(id) | Self::Delete(id) => {
+                Some(*id)
+            }
+        }
+    }
+}
+
+/// A task that an import brings: its fields, and what only an import may set.
+#[derive(Clone, Debug, Default)]
+pub struct NewTask {
+    /// The fields, by the same rules as any other task's.
+    pub input: TaskInput,
+    /// The unique part of its id: a hash of what was imported, so that a second import finds it.
+    pub token: u64,
+    /// When it was created elsewhere.
+    pub created_at: Option<Instant>,
+    /// Whether it is done.
+    pub done: bool,
+    /// When it was done elsewhere, if that is known; else it counts as done at the import.
+    pub completed_at: Option<Instant>,
+}
+
+/// A field of a JSON merge patch: left out, taken away, or given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Field<T> {
+    /// Not in the patch: stays as it is.
+    #[default]
+    Absent,
+    /// `null`: back to its default.
+    Null,
+    /// A new value.
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Null, Self::Value))
+    }
+}
+
+/// The fields of a task that a person may set, as they were sent: to create one, or to patch one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are the task's, documented there")]
+pub struct TaskInput {
+    pub title: Field<String>,
+    pub description: Field<String>,
+    pub priority: Field<String>,
+    pub tags: Field<Vec<String>>,
+    pub due: Field<DueInput>,
+    pub reminders: Field<Vec<ReminderInput>>,
+    pub recurrence: Field<RecurrenceInput>,
+    pub position: Field<f64>,
+}
+
+/// A due date as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are those of Due, documented there")]
+pub struct DueInput {
+    pub date: Field<String>,
+    pub time: Field<String>,
+    pub time_zone: Field<String>,
+}
+
+/// A reminder as it was sent: exactly one of `at` and `before`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of Reminder, documented there"
+)]
+pub struct ReminderInput {
+    pub id: Option<String>,
+    pub at: Option<String>,
+    pub before: Option<String>,
+}
+
+/// A recurrence as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of Recurrence, documented there"
+)]
+pub struct RecurrenceInput {
+    pub rule: Field<String>,
+    pub from: Field<String>,
+}
+
+/// Why a command is refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// The account has no such task.
+    #[error("no such task")]
+    NotFound,
+    /// The task's version is not the one that the client has seen.
+    #[error("the task has changed: it is at version {current}")]
+    Stale {
+        /// The version that it is at.
+        current: u64,
+    },
+    /// Fields break rules: all that do, not only the first.
+    #[error("{} field(s) break a rule", .0.len())]
+    Invalid(Vec<FieldError>),
+    /// The account holds as many tasks as one may.
+    #[error("an account holds at most {max} tasks")]
+    Full {
+        /// The limit.
+        max: u64,
+    },
+}
+
+/// A field that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FieldError {
+    /// Which: an RFC 6901 pointer into the body that was sent.
+    pub pointer: String,
+    /// What kind of rule.
+    pub code: FieldErrorCode,
+    /// The rule, for a person.
+    pub detail: String,
+}
+
+/// The kinds of rules that a field can break.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldErrorCode {
+    /// It must be there.
+    Required,
+    /// It has too many characters.
+    TooLong,
+    /// It has too many elements.
+    TooMany,
+    /// It is not of its form.
+    Invalid,
+    /// There is no such field, or it cannot be set.
+    UnknownField,
+}
+
+/// Gathers the errors of one input.
+#[derive(Default)]
+struct Errors(Vec<FieldError>);
+
+impl Errors {
+    fn add(&mut self, pointer: impl Into<String>, code: FieldErrorCode, detail: impl Into<String>) {
+        self.0.push(FieldError {
+            pointer: pointer.into(),
+            code,
+            detail: detail.into(),
+        });
+    }
+
+    fn invalid(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.add(pointer, FieldErrorCode::Invalid, detail);
+    }
+}
+
+impl TaskInput {
+    /// Puts the input's fields on `task`: a new one, or one that is being patched.
+    ///
+    /// # Errors
+    /// [`Rejection::Invalid`] with every field that breaks a rule; `task` may then be half changed, and is to be
+    /// thrown away.
+    pub fn apply_to(&self, task: &mut Task, entropy: Entropy) -> Result<(), Rejection> {
+        let mut errors = Errors::default();
+        match &self.title {
+            Field::Absent if task.title.is_empty() => {
+                errors.add("/title", FieldErrorCode::Required, "a task has a title");
+            }
+            Field::Absent => {}
+            Field::Null => errors.add("/title", FieldErrorCode::Required, "a task has a title"),
+            Field::Value(title) => check_title(title, task, &mut errors),
+        }
+        match &self.description {
+            Field::Absent => {}
+            Field::Null => task.description.clear(),
+            Field::Value(text) => {
+                if text.chars().count() > MAX_DESCRIPTION {
+                    errors.add(
+                        "/description",
+                        FieldErrorCode::TooLong,
+                        format!("a description has at most {MAX_DESCRIPTION} characters"),
+                    );
+                }
+                if text.contains('\0') {
+                    errors.invalid("/description", "a description has no NUL character");
+                }
+                task.description.clone_from(text);
+            }
+        }
+        match &self.priority {
+            Field::Absent => {}
+            Field::Null => task.priority = Priority::default(),
+            Field::Value(text) => match Priority::parse(text) {
+                Some(priority) => task.priority = priority,
+                None => errors.invalid("/priority", "a priority is low, medium or high"),
+            },
+        }
+        match &self.tags {
+            Field::Absent => {}
+            Field::Null => task.tags.clear(),
+            Field::Value(tags) => task.tags = check_tags(tags, &mut errors),
+        }
+        match &self.due {
+            Field::Absent => {}
+            Field::Null => task.due = None,
+            Field::Value(input) => input.merge_into(&mut task.due, &mut errors),
+        }
+        match &self.reminders {
+            Field::Absent => {}
+            Field::Null => task.reminders.clear(),
+            Field::Value(inputs) => {
+                task.reminders = check_reminders(inputs, &task.reminders, entropy, &mut errors);
+            }
+        }
+        match &self.recurrence {
+            Field::Absent => {}
+            Field::Null => task.recurrence = None,
+            Field::Value(input) => input.merge_into(&mut task.recurrence, entropy, &mut errors),
+        }
+        match self.position {
+            Field::Absent => {}
+            Field::Null => task.position = None,
+            Field::Value(position) if position.is_finite() => task.position = Some(position),
+            Field::Value(_) => errors.invalid("/position", "a position is a finite number"),
+        }
+        if errors.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Rejection::Invalid(errors.0))
+        }
+    }
+}
+
+fn check_title(title: &str, task: &mut Task, errors: &mut Errors) {
+    let title = title.trim();
+    if title.is_empty() {
+        errors.add("/title", FieldErrorCode::Required, "a title is not blank");
+    }
+    if title.chars().count() > MAX_TITLE {
+        errors.add(
+            "/title",
+            FieldErrorCode::TooLong,
+            format!("a title has at most {MAX_TITLE} characters"),
+        );
+    }
+    if title.chars().any(|c| c.is_control() && c != '\t') {
+        errors.invalid("/title", "a title is one line, without control characters");
+    }
+    title.clone_into(&mut task.title);
+}
+
+fn check_tags(tags: &[String], errors: &mut Errors) -> Vec<String> {
+    if tags.len() > MAX_TAGS {
+        // One error for all of them: ten thousand tags do not make ten thousand errors.
+        errors.add(
+            "/tags",
+            FieldErrorCode::TooMany,
+            format!("a task has at most {MAX_TAGS} tags"),
+        );
+        return Vec::new();
+    }
+    let mut kept: Vec<String> = Vec::with_capacity(tags.len());
+    for (i, tag) in tags.iter().enumerate() {
+        let pointer = || format!("/tags/{i}");
+        if tag.chars().count() > MAX_TAG {
+            errors.add(
+                pointer(),
+                FieldErrorCode::TooLong,
+                format!("a tag has at most {MAX_TAG} characters"),
+            );
+        } else if tag.is_empty()
+            || tag
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || c == ',')
+        {
+            errors.invalid(pointer(), "a tag is one word without commas");
+        } else if !kept.contains(tag) {
+            kept.push(tag.clone());
+        }
+    }
+    kept
+}
+
+impl DueInput {
+    fn merge_into(&self, due: &mut Option<Due>, errors: &mut Errors) {
+        let date: Option<NaiveDate> = match &self.date {
+            Field::Absent => due.as_ref().map(|d| d.date),
+            Field::Null => None,
+            Field::Value(text) => match due::parse_date(text) {
+                Some(date) => Some(date),
+                None => {
+                    return errors
+                        .invalid("/due/date", "a date is YYYY-MM-DD in the years 1 to 9999");
+                }
+            },
+        };
+        let Some(date) = date else {
+            return errors.add(
+                "/due/date",
+                FieldErrorCode::Required,
+                "a due date has a date",
+            );
+        };
+        let time = match &self.time {
+            Field::Absent => due.as_ref().and_then(|d| d.time),
+            Field::Null => None,
+            Field::Value(text) => match due::parse_time(text) {
+                Some(time) => Some(time),
+                None => return errors.invalid("/due/time", "a time is HH:MM or HH:MM:SS"),
+            },
+        };
+        let time_zone = match &self.time_zone {
+            Field::Absent => due.as_ref().and_then(|d| d.time_zone),
+            Field::Null => None,
+            Field::Value(text) => match due::parse_zone(text) {
+                Some(zone) => Some(zone),
+                None => {
+                    return errors.invalid("/due/time_zone", "not the name of an IANA time zone");
+                }
+            },
+        };
+        if time.is_none() && time_zone.is_some() {
+            return errors.add(
+                "/due/time",
+                FieldErrorCode::Required,
+                "a due date with a zone has a time",
+            );
+        }
+        let merged = Due {
+            date,
+            time,
+            time_zone,
+        };
+        if time_zone.is_some() && merged.at().is_none() {
+            return errors.invalid("/due", "the instant lies outside of the years 1 to 9999");
+        }
+        *due = Some(merged);
+    }
+}
+
+fn check_reminders(
+    inputs: &[ReminderInput],
+    old: &[Reminder],
+    entropy: Entropy,
+    errors: &mut Errors,
+) -> Vec<Reminder> {
+    if inputs.len() > MAX_REMINDERS {
+        let detail = format!("a task has at most {MAX_REMINDERS} reminders");
+        errors.add("/reminders", FieldErrorCode::TooMany, detail);
+        return Vec::new();
+    }
+    let mut kept: Vec<Reminder> = Vec::with_capacity(inputs.len());
+    for (i, input) in inputs.iter().enumerate() {
+        let pointer = |field: &str| format!("/reminders/{i}{field}");
+        let when = match (&input.at, &input.before) {
+            (Some(at), None) => match Instant::parse(at) {
+                Some(at) => When::At(at),
+                None => {
+                    errors.invalid(pointer("/at"), "an instant is as in RFC 3339");
+                    continue;
+                }
+            },
+            (None, Some(before)) => match Before::parse(before) {
+                Some(before) => When::Before(before),
+                None => {
+                    let detail = "an ISO 8601 duration of at most 366 days, as PT30M or P1D";
+                    errors.invalid(pointer("/before"), detail);
+                    continue;
+                }
+            },
+            _ => {
+                errors.invalid(pointer(""), "a reminder has either \"at\" or \"before\"");
+                continue;
+            }
+        };
+        let id = match &input.id {
+            None => base32::encode(entropy.derive(Purpose::Reminder, i as u64) >> 24, 8),
+            Some(id) if kept.iter().any(|r| r.id == *id) => {
+                errors.invalid(pointer("/id"), "two reminders have this id");
+                continue;
+            }
+            Some(id) if old.iter().any(|r| r.id == *id) => id.clone(),
+            Some(_) => {
+                errors.invalid(
+                    pointer("/id"),
+                    "the task has no reminder of this id; leave it out for a new one",
+                );
+                continue;
+            }
+        };
+        kept.push(Reminder { id, when });
+    }
+    kept
+}
+
+impl RecurrenceInput {
+    fn merge_into(
+        &self,
+        recurrence: &mut Option<Recurrence>,
+        entropy: Entropy,
+        errors: &mut Errors,
+    ) {
+        let rule = match (&self.rule, recurrence.as_ref()) {
+            (Field::Value(text), _) => match Rule::parse(text) {
+                Ok(rule) => rule,
+                Err(detail) => return errors.invalid("/recurrence/rule", detail),
+            },
+            (Field::Absent, Some(old)) => old.rule.clone(),
+            (Field::Absent | Field::Null, _) => {
+                return errors.add(
+                    "/recurrence/rule",
+                    FieldErrorCode::Required,
+                    "a recurrence has a rule",
+                );
+            }
+        };
+        let from = match &self.from {
+            Field::Absent => recurrence
+                .as_ref()
+                .map_or(recurrence::From::Due, |r| r.from),
+            Field::Null => recurrence::From::Due,
+            Field::Value(text) => match text.as_str() {
+                "due" => recurrence::From::Due,
+                "completion" => recurrence::From::Completion,
+                _ => {
+                    return errors
+                        .invalid("/recurrence/from", "a recurrence is from due or completion");
+                }
+            },
+        };
+        let (series_id, index) = match recurrence.take() {
+            Some(old) => (old.series_id, old.index),
+            None => (base32::encode(entropy.derive(Purpose::Series, 0), 13), 1),
+        };
+        *recurrence = Some(Recurrence {
+            rule,
+            from,
+            series_id,
+            index,
+        });
+    }
+}

@@ -1,0 +1,158 @@
+//! What happened: one event a changed task, and the CloudEvents that others get of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::task::{Task, TaskView};
+use crate::{AccountId, Instant, TaskId};
+
+/// Where the events come from, as CloudEvents' `source`.
+pub const SOURCE: &str = "/docket/tasks";
+/// The topic of every change, for those that act on it.
+pub const TASK_EVENTS: &str = "task-events";
+/// The topic of what open clients show.
+pub const TASK_UPDATES: &str = "task-updates";
+
+/// What kind of change. The names are the CloudEvents types.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A task is new.
+    TaskCreated,
+    /// Fields of a task changed.
+    TaskUpdated,
+    /// A task was done.
+    TaskCompleted,
+    /// A done task is open again.
+    TaskReopened,
+    /// A task is gone.
+    TaskDeleted,
+}
+
+impl EventKind {
+    /// Every kind, for whoever must treat them all.
+    pub const ALL: [Self; 5] = [
+        Self::TaskCreated,
+        Self::TaskUpdated,
+        Self::TaskCompleted,
+        Self::TaskReopened,
+        Self::TaskDeleted,
+    ];
+
+    /// The CloudEvents type.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TaskCreated => "task-created",
+            Self::TaskUpdated => "task-updated",
+            Self::TaskCompleted => "task-completed",
+            Self::TaskReopened => "task-reopened",
+            Self::TaskDeleted => "task-deleted",
+        }
+    }
+}
+
+/// Who made a change.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Actor {
+    /// What kind of doer.
+    pub kind: ActorKind,
+    /// Which: an account for a person, a token's name for an agent.
+    pub id: String,
+}
+
+/// The kinds of doers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActorKind {
+    /// A person, through the API or the web client.
+    Person,
+}
+
+/// One task's change, as the outbox keeps it until it is published.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique for all time: what consumers know a second delivery by.
+    pub id: String,
+    /// What happened.
+    pub kind: EventKind,
+    /// Whose task.
+    pub account: AccountId,
+    /// The account's sequence number of this change; without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Instant,
+    /// Who did it.
+    pub actor: Actor,
+    /// Which task.
+    pub task_id: TaskId,
+    /// The fields that changed, each with `from` and `to`; empty for a new and for a deleted task.
+    pub changes: Map<String, Value>,
+    /// The task as it now is, as clients see it; a deleted one as it last was.
+    pub task: Value,
+}
+
+impl Event {
+    /// The CloudEvent (1.0, structured JSON) for [`TASK_EVENTS`].
+    pub fn task_event(&self) -> Value {
+        self.envelope(json!({
+            "account": self.account,
+            "seq": self.seq,
+            "actor": self.actor,
+            "changes": self.changes,
+            "task": self.task,
+        }))
+    }
+
+    /// The CloudEvent (1.0, structured JSON) for [`TASK_UPDATES`]: what a client needs to be up to date.
+    pub fn task_update(&self) -> Value {
+        self.envelope(match self.kind {
+            EventKind::TaskDeleted => json!({
+                "account": self.account,
+                "seq": self.seq,
+                "event": self.kind,
+                "deleted": self.task_id,
+            }),
+            _ => json!({
+                "account": self.account,
+                "seq": self.seq,
+                "event": self.kind,
+                "task": self.task,
+            }),
+        })
+    }
+
+    fn envelope(&self, data: Value) -> Value {
+        json!({
+            "specversion": "1.0",
+            "id": self.id,
+            "source": SOURCE,
+            "type": self.kind,
+            "subject": self.task_id,
+            "time": self.at,
+            "datacontenttype": "application/json",
+            "partitionkey": self.account,
+            "data": data,
+        })
+    }
+}
+
+/// The fields in which two states of a task differ, each with `from` and `to` as clients see them; what follows from
+/// others (`due_at`, `updated_at`, `version`) is left out.
+pub fn changes(old: &Task, new: &Task) -> Map<String, Value> {
+    let (Value::Object(old), Value::Object(new)) = (to_value(&old.view()), to_value(&new.view()))
+    else {
+        return Map::new();
+    };
+    new.into_iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "due_at" | "updated_at" | "version"))
+        .filter_map(|(name, to)| {
+            let from = old.get(&name).cloned().unwrap_or_default();
+            (from != to).then(|| (name, json!({ "from": from, "to": to })))
+        })
+        .collect()
+}
+
+/// The task as clients see it, as JSON. A task has no content that JSON cannot hold.
+pub(crate) fn to_value(view: &TaskView<'_>) -> Value {
+    serde_json::to_value(view).unwrap_or_default()
+}

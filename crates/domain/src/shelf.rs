@@ -1,0 +1,415 @@
+//! An account's tasks in documents of bounded size: a book, and the segments behind it.
+//!
+//! The book holds the newest segment inline and a directory of the older, closed ones. A small account is one
+//! document. A task never leaves its segment, so its id says where it is; a change writes the book and at most the
+//! segments that it touches, and the book's etag guards them all.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::event::{self, Actor, Event, EventKind};
+use crate::ids::{Entropy, Purpose, SegmentNumber};
+use crate::outbox::Taken;
+use crate::task::{Priority, Status, Task};
+use crate::{AccountId, Command, Instant, NewTask, Rejection, TaskId, TaskInput};
+
+/// When the inline segment holds as many bytes as this, it is closed before the next task is created.
+pub const SEGMENT_BYTES: usize = 24 * 1024;
+/// A segment holds at most as many tasks as this, however small they are: it bounds what it can grow to by patches.
+pub const SEGMENT_TASKS: usize = 64;
+/// An account holds at most as many tasks as this.
+pub const MAX_TASKS: u64 = 200_000;
+/// How many change ids the book remembers, so that a writer who got no answer can tell whether its change is in.
+const RECENT: usize = 16;
+
+/// The state key of an account's book.
+pub fn book_key(account: &AccountId) -> String {
+    format!("book:{account}")
+}
+
+/// The state key of one of an account's closed segments.
+pub fn segment_key(account: &AccountId, number: SegmentNumber) -> String {
+    format!("segment:{account}:{number}")
+}
+
+/// The document that every change of an account goes through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    /// The sequence number of the account's last event.
+    pub seq: u64,
+    /// The directory: what is in each closed segment, by its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<Closed>,
+    /// The newest segment; its number is the directory's length.
+    #[serde(flatten)]
+    pub newest: Segment,
+    /// The outbox slot that the last change took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<Taken>,
+    /// The ids of the last changes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<String>,
+}
+
+/// What the directory says of a closed segment: open tasks, done tasks, the highest sequence number of a change.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Closed(pub u32, pub u32, pub u64);
+
+impl Closed {
+    /// How many tasks of a status the segment has; `None` means either.
+    pub fn count(&self, status: Option<Status>) -> u64 {
+        u64::from(match status {
+            Some(Status::Open) => self.0,
+            Some(Status::Done) => self.1,
+            None => self.0 + self.1,
+        })
+    }
+}
+
+/// Some of an account's tasks, in the order of their creation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The tasks.
+    #[serde(default)]
+    pub tasks: Vec<Task>,
+    /// The tasks that were deleted, for clients that catch up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<Tombstone>,
+}
+
+/// The sequence number of a deletion, and what was deleted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Tombstone(pub u64, pub TaskId);
+
+impl Segment {
+    /// The task of this id.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == id)
+    }
+
+    fn summary(&self) -> Closed {
+        let open = self
+            .tasks
+            .iter()
+            .filter(|t| t.status() == Status::Open)
+            .count();
+        let changed = self.tasks.iter().map(|t| t.seq);
+        let deleted = self.deleted.iter().map(|t| t.0);
+        Closed(
+            open as u32,
+            (self.tasks.len() - open) as u32,
+            changed.chain(deleted).max().unwrap_or(0),
+        )
+    }
+
+    fn is_full(&self) -> bool {
+        self.tasks.len() + self.deleted.len() >= SEGMENT_TASKS
+            || self.tasks.iter().map(Task::stored_size).sum::<usize>() >= SEGMENT_BYTES
+    }
+}
+
+impl Book {
+    /// The number of the inline segment.
+    pub fn newest_number(&self) -> SegmentNumber {
+        self.closed.len() as SegmentNumber
+    }
+
+    /// How many tasks of a status the account has; `None` means either.
+    pub fn total(&self, status: Option<Status>) -> u64 {
+        self.closed.iter().map(|c| c.count(status)).sum::<u64>()
+            + self.newest.summary().count(status)
+    }
+}
+
+/// An account's book and those of its closed segments that were loaded, with a note of which have changed.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    /// The book.
+    pub book: Book,
+    /// Closed segments that were loaded or closed just now, by number.
+    pub segments: BTreeMap<SegmentNumber, Segment>,
+    /// Which of the segments must be written.
+    pub changed: BTreeSet<SegmentNumber>,
+}
+
+/// What the rules are told about the world.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Whose tasks.
+    pub account: AccountId,
+    /// Who asks.
+    pub actor: Actor,
+    /// The time.
+    pub now: Instant,
+    /// Random bits, fresh for each change.
+    pub entropy: Entropy,
+    /// The version that the client demands of the task (If-Match).
+    pub if_version: Option<u64>,
+}
+
+/// What came of a command that was accepted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Applied {
+    /// The tasks that the command was about, as they now are; a deleted one as it last was.
+    pub tasks: Vec<Task>,
+    /// The events, in order; none when nothing changed.
+    pub events: Vec<Event>,
+    /// How many tasks of an import were there already.
+    pub skipped: usize,
+}
+
+impl Shelf {
+    /// A shelf with nothing but a book on it.
+    pub fn new(book: Book) -> Self {
+        Self {
+            book,
+            ..Self::default()
+        }
+    }
+
+    /// The closed segment that must be loaded before `id` can be found, if there is one.
+    pub fn missing(&self, id: TaskId) -> Option<SegmentNumber> {
+        (id.segment < self.book.newest_number() && !self.segments.contains_key(&id.segment))
+            .then_some(id.segment)
+    }
+
+    /// The task of this id, if its segment is loaded and has it.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.segment(id.segment)?.task(id)
+    }
+
+    /// The inline segment or a loaded one.
+    pub fn segment(&self, number: SegmentNumber) -> Option<&Segment> {
+        if number == self.book.newest_number() {
+            Some(&self.book.newest)
+        } else {
+            self.segments.get(&number)
+        }
+    }
+
+    /// Carries out a command whose segment is loaded.
+    ///
+    /// # Errors
+    /// A [`Rejection`]; the shelf may then be half changed, and is to be thrown away.
+    pub fn apply(&mut self, command: &Command, context: &Context) -> Result<Applied, Rejection> {
+        let applied = match command {
+            Command::Create(input) => {
+                let new = NewTask {
+                    input: input.clone(),
+                    token: context.entropy.derive(Purpose::Task, 0),
+                    ..NewTask::default()
+                };
+                let (task, event) = self.create(&new, context)?;
+                Applied {
+                    tasks: vec![task],
+                    events: vec![event],
+                    skipped: 0,
+                }
+            }
+            Command::Import(tasks) => self.import(tasks, context)?,
+            Command::Update(id, input) => self.update(*id, input, context)?,
+            Command::Complete(id) => self.set_done(*id, Some(context.now), context)?,
+            Command::Reopen(id) => self.set_done(*id, None, context)?,
+            Command::Delete(id) => self.delete(*id, context)?,
+        };
+        Ok(applied)
+    }
+
+    /// Notes in the book that a change was made and which outbox slot holds its events; gives the slot before it.
+    pub fn seal(&mut self, taken: Taken) -> Option<Taken> {
+        let recent = &mut self.book.recent;
+        recent.push(taken.change.clone());
+        let surplus = recent.len().saturating_sub(RECENT);
+        recent.drain(..surplus);
+        self.book.tail.replace(taken)
+    }
+
+    fn create(&mut self, new: &NewTask, context: &Context) -> Result<(Task, Event), Rejection> {
+        if self.book.total(None) >= MAX_TASKS {
+            return Err(Rejection::Full { max: MAX_TASKS });
+        }
+        if self.book.newest.is_full() {
+            self.close();
+        }
+        self.book.seq += 1;
+        let seq = self.book.seq;
+        let mut task = Task {
+            id: TaskId::new(self.book.newest_number(), new.token),
+            title: String::new(),
+            description: String::new(),
+            priority: Priority::default(),
+            tags: Vec::new(),
+            due: None,
+            reminders: Vec::new(),
+            recurrence: None,
+            position: None,
+            created_seq: seq,
+            seq,
+            created_at: new.created_at.unwrap_or(context.now),
+            updated_at: context.now,
+            completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
+        };
+        new.input.apply_to(&mut task, context.entropy)?;
+        self.book.newest.tasks.push(task.clone());
+        let event = self.event(EventKind::TaskCreated, &task, None, context);
+        Ok((task, event))
+    }
+
+    fn import(&mut self, tasks: &[NewTask], context: &Context) -> Result<Applied, Rejection> {
+        let mut tokens: HashSet<u64> = std::iter::once(&self.book.newest)
+            .chain(self.segments.values())
+            .flat_map(|segment| segment.tasks.iter().map(|task| task.id.token))
+            .collect();
+        let mut applied = Applied::default();
+        for (i, new) in tasks.iter().enumerate() {
+            if !tokens.insert(TaskId::new(0, new.token).token) {
+                applied.skipped += 1;
+                continue;
+            }
+            // Each task of the import draws its own ids for reminders and series.
+            let own = context.entropy.derive(Purpose::Task, i as u64);
+            let context = Context {
+                entropy: Entropy(context.entropy.0 ^ u128::from(own)),
+                ..context.clone()
+            };
+            let (task, event) = self.create(new, &context)?;
+            applied.tasks.push(task);
+            applied.events.push(event);
+        }
+        Ok(applied)
+    }
+
+    /// Puts the inline segment into the directory and begins a new one.
+    fn close(&mut self) {
+        let number = self.book.newest_number();
+        let segment = std::mem::take(&mut self.book.newest);
+        self.book.closed.push(segment.summary());
+        self.segments.insert(number, segment);
+        self.changed.insert(number);
+    }
+
+    fn update(
+        &mut self,
+        id: TaskId,
+        input: &TaskInput,
+        context: &Context,
+    ) -> Result<Applied, Rejection> {
+        let old = self.checked(id, context)?;
+        let mut new = old.clone();
+        input.apply_to(&mut new, context.entropy)?;
+        Ok(self.replace(&old, new, EventKind::TaskUpdated, context))
+    }
+
+    fn set_done(
+        &mut self,
+        id: TaskId,
+        at: Option<Instant>,
+        context: &Context,
+    ) -> Result<Applied, Rejection> {
+        let old = self.checked(id, context)?;
+        let mut new = old.clone();
+        // A second completion keeps the time of the first.
+        if old.completed_at.is_some() != at.is_some() {
+            new.completed_at = at;
+        }
+        let kind = if at.is_some() {
+            EventKind::TaskCompleted
+        } else {
+            EventKind::TaskReopened
+        };
+        Ok(self.replace(&old, new, kind, context))
+    }
+
+    /// Puts `new` in the place of `old`, unless they are the same.
+    fn replace(
+        &mut self,
+        old: &Task,
+        mut new: Task,
+        kind: EventKind,
+        context: &Context,
+    ) -> Applied {
+        if new == *old {
+            return Applied {
+                tasks: vec![new],
+                ..Applied::default()
+            };
+        }
+        self.book.seq += 1;
+        new.seq = self.book.seq;
+        new.updated_at = context.now;
+        if let Some(segment) = self.segment_mut(new.id.segment) {
+            if let Some(place) = segment.tasks.iter_mut().find(|task| task.id == new.id) {
+                place.clone_from(&new);
+            }
+        }
+        self.touched(new.id.segment);
+        let event = self.event(kind, &new, Some(old), context);
+        Applied {
+            tasks: vec![new],
+            events: vec![event],
+            skipped: 0,
+        }
+    }
+
+    fn delete(&mut self, id: TaskId, context: &Context) -> Result<Applied, Rejection> {
+        let old = self.checked(id, context)?;
+        self.book.seq += 1;
+        let seq = self.book.seq;
+        if let Some(segment) = self.segment_mut(id.segment) {
+            segment.tasks.retain(|task| task.id != id);
+            segment.deleted.push(Tombstone(seq, id));
+        }
+        self.touched(id.segment);
+        let event = self.event(EventKind::TaskDeleted, &old, None, context);
+        Ok(Applied {
+            tasks: vec![old],
+            events: vec![event],
+            skipped: 0,
+        })
+    }
+
+    /// The task as it is, if there is one and it is at the version that the client demands.
+    fn checked(&self, id: TaskId, context: &Context) -> Result<Task, Rejection> {
+        let task = self.task(id).ok_or(Rejection::NotFound)?;
+        match context.if_version {
+            Some(version) if version != task.seq => Err(Rejection::Stale { current: task.seq }),
+            _ => Ok(task.clone()),
+        }
+    }
+
+    fn segment_mut(&mut self, number: SegmentNumber) -> Option<&mut Segment> {
+        if number == self.book.newest_number() {
+            Some(&mut self.book.newest)
+        } else {
+            self.segments.get_mut(&number)
+        }
+    }
+
+    /// Brings the directory up to date after a change to a segment's tasks.
+    fn touched(&mut self, number: SegmentNumber) {
+        if let (Some(segment), Some(closed)) = (
+            self.segments.get(&number),
+            self.book.closed.get_mut(number as usize),
+        ) {
+            *closed = segment.summary();
+            self.changed.insert(number);
+        }
+    }
+
+    fn event(&self, kind: EventKind, task: &Task, old: Option<&Task>, context: &Context) -> Event {
+        Event {
+            id: format!("{}-{}", context.entropy.change_id(), self.book.seq),
+            kind,
+            account: context.account.clone(),
+            seq: self.book.seq,
+            at: context.now,
+            actor: context.actor.clone(),
+            task_id: task.id,
+            changes: old.map(|old| event::changes(old, task)).unwrap_or_default(),
+            task: event::to_value(&task.view()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

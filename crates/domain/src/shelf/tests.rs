@@ -1,0 +1,584 @@
+use serde_json::json;
+
+use super::*;
+use crate::{ActorKind, FieldErrorCode};
+
+const NOW: &str = "2026-11-23T08:00:00Z";
+
+fn context(n: u128) -> Context {
+    Context {
+        account: AccountId::parse("ann").unwrap(),
+        actor: Actor {
+            kind: ActorKind::Person,
+            id: "ann".to_owned(),
+        },
+        now: Instant::parse(NOW).unwrap().plus_millis(n as i64),
+        entropy: Entropy(n),
+        if_version: None,
+    }
+}
+
+fn input(json: serde_json::Value) -> TaskInput {
+    serde_json::from_value(json).unwrap()
+}
+
+fn create(shelf: &mut Shelf, n: u128, json: serde_json::Value) -> Task {
+    shelf
+        .apply(&Command::Create(input(json)), &context(n))
+        .unwrap()
+        .tasks
+        .remove(0)
+}
+
+/// A shelf with `count` tasks, every third done.
+fn filled(count: u128) -> (Shelf, Vec<TaskId>) {
+    let mut shelf = Shelf::default();
+    let ids: Vec<TaskId> = (0..count)
+        .map(|n| create(&mut shelf, n, json!({ "title": format!("task {n}") })).id)
+        .collect();
+    for (n, id) in ids.iter().enumerate().filter(|(n, _)| n % 3 == 0) {
+        shelf
+            .apply(&Command::Complete(*id), &context(n as u128))
+            .unwrap();
+    }
+    (shelf, ids)
+}
+
+#[test]
+fn a_new_task_has_its_defaults_and_its_event() {
+    let mut shelf = Shelf::default();
+    let applied = shelf
+        .apply(
+            &Command::Create(input(json!({ "title": "  Milk " }))),
+            &context(1),
+        )
+        .unwrap();
+    let task = &applied.tasks[0];
+    assert_eq!(
+        (task.title.as_str(), task.priority, task.status()),
+        ("Milk", Priority::Medium, Status::Open)
+    );
+    assert_eq!((task.seq, task.created_seq, shelf.book.seq), (1, 1, 1));
+    let event = &applied.events[0];
+    assert_eq!(
+        (event.kind, event.seq, event.task_id),
+        (EventKind::TaskCreated, 1, task.id)
+    );
+    assert_eq!(event.task["title"], "Milk");
+    assert!(event.changes.is_empty());
+}
+
+#[test]
+fn a_patch_changes_what_it_names_and_says_what_changed() {
+    let mut shelf = Shelf::default();
+    let due = json!({ "date": "2026-12-01", "time": "09:00", "time_zone": "Europe/Berlin" });
+    let task = create(
+        &mut shelf,
+        1,
+        json!({ "title": "Rent", "tags": ["home"], "due": due }),
+    );
+    for (patch, changed) in [
+        (json!({}), vec![]),
+        (json!({ "title": "Rent" }), vec![]),
+        (json!({ "due": { "time": "10:00" } }), vec!["due"]),
+        (
+            json!({ "due": { "time": null, "time_zone": null } }),
+            vec!["due"],
+        ),
+        (
+            json!({ "due": null, "description": "cash" }),
+            vec!["description", "due"],
+        ),
+        (
+            json!({ "tags": null, "priority": "high", "position": 7 }),
+            vec!["position", "priority", "tags"],
+        ),
+        (
+            json!({ "reminders": [{ "at": "2026-12-01T00:00:00Z" }] }),
+            vec!["reminders"],
+        ),
+        (
+            json!({ "recurrence": { "rule": "monthly" } }),
+            vec!["recurrence"],
+        ),
+        (
+            json!({ "recurrence": { "from": "completion" } }),
+            vec!["recurrence"],
+        ),
+    ] {
+        let before = shelf.book.seq;
+        let applied = shelf
+            .apply(&Command::Update(task.id, input(patch.clone())), &context(2))
+            .unwrap();
+        let names: Vec<&str> = applied
+            .events
+            .iter()
+            .flat_map(|e| e.changes.keys().map(String::as_str))
+            .collect();
+        assert_eq!(names, changed, "{patch}");
+        assert_eq!(
+            shelf.book.seq - before,
+            u64::from(!changed.is_empty()),
+            "{patch}"
+        );
+    }
+    let recurrence = shelf.task(task.id).unwrap().recurrence.clone().unwrap();
+    assert_eq!((recurrence.rule.as_str(), recurrence.index), ("monthly", 1));
+}
+
+#[test]
+fn every_field_that_breaks_a_rule_is_named() {
+    let many: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+    let long = "x".repeat(501);
+    for (body, pointer, code) in [
+        (json!({}), "/title", FieldErrorCode::Required),
+        (json!({ "title": null }), "/title", FieldErrorCode::Required),
+        (
+            json!({ "title": " \t " }),
+            "/title",
+            FieldErrorCode::Required,
+        ),
+        (json!({ "title": long }), "/title", FieldErrorCode::TooLong),
+        (
+            json!({ "title": "a\nb" }),
+            "/title",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "description": "\0" }),
+            "/description",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "description": "x".repeat(8_001) }),
+            "/description",
+            FieldErrorCode::TooLong,
+        ),
+        (
+            json!({ "title": "a", "priority": "urgent" }),
+            "/priority",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "tags": many }),
+            "/tags",
+            FieldErrorCode::TooMany,
+        ),
+        (
+            json!({ "title": "a", "tags": ["ok", "not ok"] }),
+            "/tags/1",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "tags": [""] }),
+            "/tags/0",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "due": {} }),
+            "/due/date",
+            FieldErrorCode::Required,
+        ),
+        (
+            json!({ "title": "a", "due": { "date": "2026-13-01" } }),
+            "/due/date",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "due": { "date": "10000-01-01" } }),
+            "/due/date",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "due": { "date": "2026-12-01", "time": "25:00" } }),
+            "/due/time",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "due": { "date": "2026-12-01", "time": "09:00", "time_zone": "Mars/Olympus" } }),
+            "/due/time_zone",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "due": { "date": "2026-12-01", "time_zone": "UTC" } }),
+            "/due/time",
+            FieldErrorCode::Required,
+        ),
+        (
+            json!({ "title": "a", "reminders": [{}] }),
+            "/reminders/0",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "reminders": [{ "at": "soon" }] }),
+            "/reminders/0/at",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "reminders": [{ "before": "P9Y" }] }),
+            "/reminders/0/before",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "reminders": [{ "id": "z", "before": "PT1M" }] }),
+            "/reminders/0/id",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "recurrence": {} }),
+            "/recurrence/rule",
+            FieldErrorCode::Required,
+        ),
+        (
+            json!({ "title": "a", "recurrence": { "rule": "FREQ=SOMETIMES" } }),
+            "/recurrence/rule",
+            FieldErrorCode::Invalid,
+        ),
+        (
+            json!({ "title": "a", "recurrence": { "rule": "daily", "from": "now" } }),
+            "/recurrence/from",
+            FieldErrorCode::Invalid,
+        ),
+    ] {
+        let mut shelf = Shelf::default();
+        let rejection = shelf
+            .apply(&Command::Create(input(body.clone())), &context(1))
+            .unwrap_err();
+        let Rejection::Invalid(errors) = rejection else {
+            panic!("{body}: {rejection:?}")
+        };
+        assert_eq!(errors.len(), 1, "{body}: {errors:?}");
+        assert_eq!(
+            (errors[0].pointer.as_str(), errors[0].code),
+            (pointer, code),
+            "{body}"
+        );
+    }
+    let two = input(json!({ "priority": "urgent" }));
+    let rejection = Shelf::default()
+        .apply(&Command::Create(two), &context(1))
+        .unwrap_err();
+    assert!(matches!(rejection, Rejection::Invalid(errors) if errors.len() == 2));
+}
+
+#[test]
+fn completing_and_reopening_twice_is_completing_and_reopening_once() {
+    let mut shelf = Shelf::default();
+    let id = create(&mut shelf, 1, json!({ "title": "a" })).id;
+    for (command, events, done) in [
+        (Command::Reopen(id), 0, false),
+        (Command::Complete(id), 1, true),
+        (Command::Complete(id), 0, true),
+        (Command::Reopen(id), 1, false),
+    ] {
+        let applied = shelf.apply(&command, &context(9)).unwrap();
+        assert_eq!(
+            (
+                applied.events.len(),
+                applied.tasks[0].completed_at.is_some()
+            ),
+            (events, done),
+            "{command:?}"
+        );
+    }
+}
+
+#[test]
+fn a_stale_version_or_an_unknown_task_changes_nothing() {
+    let mut shelf = Shelf::default();
+    let id = create(&mut shelf, 1, json!({ "title": "a" })).id;
+    let stale = Context {
+        if_version: Some(7),
+        ..context(2)
+    };
+    assert_eq!(
+        shelf.apply(&Command::Delete(id), &stale),
+        Err(Rejection::Stale { current: 1 })
+    );
+    let unknown = TaskId::new(0, 42);
+    assert_eq!(
+        shelf.apply(&Command::Delete(unknown), &context(2)),
+        Err(Rejection::NotFound)
+    );
+    assert_eq!(
+        shelf.apply(&Command::Complete(TaskId::new(9, 1)), &context(2)),
+        Err(Rejection::NotFound)
+    );
+    assert_eq!(shelf.book.seq, 1);
+}
+
+#[test]
+fn a_deleted_task_leaves_a_tombstone() {
+    let mut shelf = Shelf::default();
+    let id = create(&mut shelf, 1, json!({ "title": "a" })).id;
+    let applied = shelf.apply(&Command::Delete(id), &context(2)).unwrap();
+    assert_eq!(
+        (applied.events[0].kind, applied.events[0].seq),
+        (EventKind::TaskDeleted, 2)
+    );
+    assert_eq!(applied.events[0].task["title"], "a");
+    assert_eq!(shelf.book.newest.deleted, [Tombstone(2, id)]);
+    assert_eq!(shelf.book.total(None), 0);
+    assert_eq!(
+        shelf.apply(&Command::Delete(id), &context(3)),
+        Err(Rejection::NotFound)
+    );
+}
+
+#[test]
+fn segments_close_when_full_and_the_directory_tells_the_truth() {
+    let (mut shelf, ids) = filled(200);
+    assert_eq!(shelf.book.newest_number(), 3);
+    assert_eq!(shelf.book.total(Some(Status::Done)), 67);
+    assert_eq!(shelf.book.total(Some(Status::Open)), 133);
+    assert_eq!(shelf.changed, BTreeSet::from([0, 1, 2]));
+    for (number, closed) in shelf.book.closed.iter().enumerate() {
+        assert_eq!(*closed, shelf.segments[&(number as u32)].summary());
+    }
+    let first = ids[0];
+    shelf.changed.clear();
+    shelf.apply(&Command::Reopen(first), &context(500)).unwrap();
+    assert_eq!(shelf.changed, BTreeSet::from([0]));
+    assert_eq!(shelf.book.total(Some(Status::Open)), 134);
+    // A shelf without the segment says which one it misses.
+    let fresh = Shelf::new(shelf.book.clone());
+    assert_eq!(fresh.missing(first), Some(0));
+    assert_eq!(fresh.missing(ids[199]), None);
+}
+
+#[test]
+fn large_tasks_close_a_segment_by_its_bytes() {
+    let mut shelf = Shelf::default();
+    for n in 0..8 {
+        create(
+            &mut shelf,
+            n,
+            json!({ "title": "big", "description": "x".repeat(8_000) }),
+        );
+    }
+    assert_eq!(shelf.book.newest_number(), 2);
+    let book = serde_json::to_vec(&shelf.book).unwrap();
+    assert!(book.len() < 2 * SEGMENT_BYTES, "{}", book.len());
+}
+
+#[test]
+fn stored_documents_survive_the_round_trip() {
+    let (mut shelf, _) = filled(70);
+    create(
+        &mut shelf,
+        900,
+        json!({
+            "title": "all", "description": "d", "priority": "low", "tags": ["a", "b"], "position": 1.5,
+            "due": { "date": "2026-12-01", "time": "09:00", "time_zone": "Asia/Karachi" },
+            "reminders": [{ "before": "PT30M" }, { "at": "2026-12-01T00:00:00Z" }],
+            "recurrence": { "rule": "FREQ=WEEKLY;BYDAY=MO", "from": "completion" },
+        }),
+    );
+    shelf.seal(Taken {
+        slot: 3,
+        change: "c".to_owned(),
+    });
+    let book: Book = serde_json::from_slice(&serde_json::to_vec(&shelf.book).unwrap()).unwrap();
+    assert_eq!(book, shelf.book);
+    let segment: Segment =
+        serde_json::from_slice(&serde_json::to_vec(&shelf.segments[&0]).unwrap()).unwrap();
+    assert_eq!(segment, shelf.segments[&0]);
+}
+
+#[test]
+fn the_book_remembers_the_last_changes_and_the_last_slot() {
+    let mut shelf = Shelf::default();
+    let taken = |n: u16| Taken {
+        slot: n,
+        change: n.to_string(),
+    };
+    assert_eq!(shelf.seal(taken(0)), None);
+    for n in 1..40 {
+        assert_eq!(shelf.seal(taken(n)), Some(taken(n - 1)));
+    }
+    assert_eq!(shelf.book.recent.len(), RECENT);
+    assert_eq!(shelf.book.recent.last().map(String::as_str), Some("39"));
+}
+
+#[test]
+fn an_import_adds_nothing_twice() {
+    let mut shelf = Shelf::default();
+    let new = |token, title: &str| NewTask {
+        input: input(json!({ "title": title })),
+        token,
+        ..NewTask::default()
+    };
+    let command = Command::Import((0..100).map(|n| new(n, "t")).collect());
+    assert_eq!(shelf.apply(&command, &context(1)).unwrap().tasks.len(), 100);
+    let again = shelf.apply(&command, &context(2)).unwrap();
+    assert_eq!(
+        (again.tasks.len(), again.events.len(), again.skipped),
+        (0, 0, 100)
+    );
+    let twice = Command::Import(vec![new(500, "t"), new(500, "t")]);
+    assert_eq!(shelf.apply(&twice, &context(3)).unwrap().skipped, 1);
+}
+
+#[test]
+fn an_account_has_its_limit() {
+    let mut shelf = Shelf::default();
+    shelf.book.closed = vec![Closed(MAX_TASKS as u32, 0, 9)];
+    let rejection = shelf
+        .apply(
+            &Command::Create(input(json!({ "title": "a" }))),
+            &context(1),
+        )
+        .unwrap_err();
+    assert_eq!(rejection, Rejection::Full { max: MAX_TASKS });
+}
+
+mod pages {
+    use super::*;
+    use crate::list::{Cursor, Query};
+
+    /// Reads one page with only the planned segments loaded, as a server does.
+    fn page(shelf: &Shelf, query: &Query) -> (Vec<TaskId>, Option<Cursor>) {
+        let account = AccountId::parse("ann").unwrap();
+        let mut partial = Shelf::new(shelf.book.clone());
+        for number in query.plan(&shelf.book) {
+            partial
+                .segments
+                .insert(number, shelf.segments[&number].clone());
+        }
+        let page = query.page(&partial, &account);
+        let next = page
+            .next
+            .map(|c| Cursor::decode(&c.encode(), &account, query.status).unwrap());
+        (page.tasks.iter().map(|t| t.id).collect(), next)
+    }
+
+    fn all(shelf: &Shelf, status: Option<Status>, limit: usize) -> Vec<TaskId> {
+        let mut seen = Vec::new();
+        let mut cursor = None;
+        loop {
+            let (ids, next) = page(
+                shelf,
+                &Query {
+                    status,
+                    limit,
+                    cursor,
+                },
+            );
+            assert!(ids.len() <= limit);
+            seen.extend(ids);
+            match next {
+                Some(next) => cursor = Some(next),
+                None => return seen,
+            }
+        }
+    }
+
+    #[test]
+    fn every_task_comes_once_newest_first() {
+        for count in [0, 1, 63, 64, 65, 200, 300] {
+            let (shelf, ids) = filled(count);
+            for limit in [1, 7, 64, 200] {
+                let newest_first: Vec<TaskId> = ids.iter().rev().copied().collect();
+                assert_eq!(all(&shelf, None, limit), newest_first, "{count} {limit}");
+                let open: Vec<TaskId> = ids
+                    .iter()
+                    .enumerate()
+                    .rev()
+                    .filter(|(n, _)| n % 3 != 0)
+                    .map(|(_, id)| *id)
+                    .collect();
+                assert_eq!(
+                    all(&shelf, Some(Status::Open), limit),
+                    open,
+                    "{count} {limit}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_reads_no_more_than_it_shows() {
+        let (shelf, _) = filled(1_000);
+        let query = Query {
+            status: Some(Status::Open),
+            limit: 50,
+            cursor: None,
+        };
+        assert_eq!(query.plan(&shelf.book).len(), 1);
+        let old = Query {
+            status: Some(Status::Done),
+            limit: 200,
+            cursor: None,
+        };
+        assert!(old.plan(&shelf.book).len() <= 10);
+    }
+
+    #[test]
+    fn what_others_do_between_two_pages_neither_repeats_nor_hides_a_task() {
+        let (mut shelf, ids) = filled(150);
+        let query = Query {
+            status: None,
+            limit: 40,
+            cursor: None,
+        };
+        let (first, next) = page(&shelf, &query);
+        let shown = *first.last().unwrap();
+        shelf.apply(&Command::Delete(shown), &context(1)).unwrap();
+        for n in 1_000..1_100 {
+            create(&mut shelf, n, json!({ "title": "new" }));
+        }
+        let mut seen = first;
+        let mut cursor = next;
+        while let Some(c) = cursor {
+            let (ids, next) = page(
+                &shelf,
+                &Query {
+                    cursor: Some(c),
+                    ..query.clone()
+                },
+            );
+            seen.extend(ids);
+            cursor = next;
+        }
+        assert_eq!(seen, ids.iter().rev().copied().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_segment_that_was_emptied_after_the_book_was_read_gives_a_short_page_not_a_wrong_one() {
+        let (shelf, _) = filled(200);
+        let account = AccountId::parse("ann").unwrap();
+        let query = Query {
+            status: None,
+            limit: 100,
+            cursor: None,
+        };
+        let mut partial = Shelf::new(shelf.book.clone());
+        for number in query.plan(&shelf.book) {
+            partial.segments.insert(number, Segment::default());
+        }
+        let page = query.page(&partial, &account);
+        assert_eq!(page.tasks.len(), 8);
+        assert!(page.next.is_some());
+    }
+
+    #[test]
+    fn a_cursor_fits_its_account_and_its_question_alone() {
+        let (shelf, _) = filled(10);
+        let (ann, bob) = (
+            AccountId::parse("ann").unwrap(),
+            AccountId::parse("bob").unwrap(),
+        );
+        let query = Query {
+            status: None,
+            limit: 3,
+            cursor: None,
+        };
+        let text = query.page(&shelf, &ann).next.unwrap().encode();
+        assert!(Cursor::decode(&text, &ann, None).is_some());
+        assert_eq!(Cursor::decode(&text, &bob, None), None);
+        assert_eq!(Cursor::decode(&text, &ann, Some(Status::Open)), None);
+        for wrong in ["", "x", "e30", "éé", &"A".repeat(600)] {
+            assert_eq!(Cursor::decode(wrong, &ann, None), None, "{wrong}");
+        }
+    }
+}
