@@ -74,6 +74,7 @@ func run(ctx context.Context, opts *options.Options) error {
 		MTLSEnabled:             opts.TLSEnabled,
 		Mode:                    modes.DaprMode(opts.Mode),
 		Healthz:                 health,
+		WriteIdentityToFile:     &opts.IdentityDirectoryWrite, // for etcd, which reads its certificate from files
 	})
 	if err != nil {
 		return err
