@@ -5,7 +5,6 @@ import (
 	sqlitenames "github.com/dapr/components-contrib/nameresolution/sqlite"
 	kafkapubsub "github.com/dapr/components-contrib/pubsub/kafka"
 	filesecrets "github.com/dapr/components-contrib/secretstores/local/file"
-	sqlitestate "github.com/dapr/components-contrib/state/sqlite"
 
 	"github.com/dapr/dapr/pkg/components/bindings"
 	"github.com/dapr/dapr/pkg/components/nameresolution"
@@ -14,6 +13,8 @@ import (
 	"github.com/dapr/dapr/pkg/components/state"
 	"github.com/dapr/dapr/pkg/runtime/registry"
 	"github.com/dapr/kit/logger"
+
+	"docket/sidecars/internal/sqlitestate"
 )
 
 // componentRegistry lists the Dapr components that this sidecar can run: those that the project's component
@@ -21,7 +22,7 @@ import (
 func componentRegistry(log logger.Logger) *registry.Options {
 	states := state.NewRegistry()
 	states.Logger = log
-	states.RegisterComponent(sqlitestate.NewSQLiteStateStore, "sqlite") // local state, one file for each sidecar
+	states.RegisterComponent(sqlitestate.New, "sqlite") // local state, one file for each sidecar; Dapr's own store with one writer in line
 
 	pubsubs := pubsub.NewRegistry()
 	pubsubs.Logger = log

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/dapr/components-contrib/state"
@@ -53,19 +54,31 @@ func newWriter(ctx context.Context, db *sql.DB, table string) (*writer, error) {
 	return w, nil
 }
 
-// do stands in line and returns once the operations are durable or refused. A caller whose ctx ends before its
-// turn steps out with nothing done; after that it gets the true result, however late.
+// do stands in line and returns once the operations are durable or refused.
 func (w *writer) do(ctx context.Context, operations []operation) error {
+	entry, err := w.enter(operations)
+	if err != nil {
+		return err
+	}
+	return w.wait(ctx, entry)
+}
+
+// enter puts operations at the end of the line.
+func (w *writer) enter(operations []operation) (*write, error) {
 	entry := &write{operations: operations, result: make(chan error, 1)}
 	w.mutex.Lock()
+	defer w.mutex.Unlock()
 	if w.closed {
-		w.mutex.Unlock()
-		return errClosed
+		return nil, errClosed
 	}
 	w.line = append(w.line, entry)
-	w.mutex.Unlock()
 	w.wake()
+	return entry, nil
+}
 
+// wait returns an entry's result. A caller whose ctx ends before its turn steps out of the line with nothing
+// done; after that it gets the true result, however late.
+func (w *writer) wait(ctx context.Context, entry *write) error {
 	select {
 	case err := <-entry.result:
 		return err
@@ -84,24 +97,20 @@ func (w *writer) leave(entry *write) bool {
 	if entry.taken {
 		return false
 	}
-	for i, other := range w.line {
-		if other == entry {
-			w.line = append(w.line[:i], w.line[i+1:]...)
-			return true
-		}
-	}
-	return false
+	w.line = slices.DeleteFunc(w.line, func(other *write) bool { return other == entry })
+	return true
 }
 
 // close refuses new writes and waits until those in line are answered.
 func (w *writer) close() {
 	w.mutex.Lock()
 	w.closed = true
-	w.mutex.Unlock()
 	w.wake()
+	w.mutex.Unlock()
 	<-w.stopped
 }
 
+// wake tells the goroutine that something has changed.
 func (w *writer) wake() {
 	select {
 	case w.arrived <- struct{}{}:
@@ -115,7 +124,7 @@ func (w *writer) next() (group []*write, finished bool) {
 	defer w.mutex.Unlock()
 	count := min(len(w.line), maxGroup)
 	group = append(group, w.line[:count]...)
-	w.line = append(w.line[:0], w.line[count:]...)
+	w.line = slices.Delete(w.line, 0, count)
 	for _, entry := range group {
 		entry.taken = true
 	}
@@ -150,6 +159,9 @@ func (w *writer) commit(group []*write) []error {
 	if err := w.begin(ctx); err != nil {
 		return all(group, err)
 	}
+	if len(group) == 1 {
+		return []error{w.finish(ctx, w.operate(ctx, group[0]))}
+	}
 	results := make([]error, len(group))
 	for i, entry := range group {
 		refused, err := w.apply(ctx, entry)
@@ -158,20 +170,29 @@ func (w *writer) commit(group []*write) []error {
 			continue
 		}
 		w.rollback(ctx)
-		if len(group) == 1 {
-			return all(group, err)
-		}
 		// One of them breaks the transaction: each gets its own, so that only the guilty one fails.
 		for i := range group {
 			results[i] = w.commit(group[i : i+1])[0]
 		}
 		return results
 	}
-	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
-		w.rollback(ctx)
-		return all(group, fmt.Errorf("commit: %w", err))
+	if err := w.finish(ctx, nil); err != nil {
+		return all(group, err)
 	}
 	return results
+}
+
+// finish commits the open transaction, or undoes it if it has failed.
+func (w *writer) finish(ctx context.Context, failure error) error {
+	if failure != nil {
+		w.rollback(ctx)
+		return failure
+	}
+	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		w.rollback(ctx)
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
 }
 
 // begin opens a transaction, on a new connection if the old one is broken.
@@ -210,24 +231,21 @@ func (w *writer) renew(ctx context.Context) error {
 	return nil
 }
 
-// apply carries one write out. refused is its own failure, after which nothing of it is left; err means that
-// the whole transaction is lost.
+// apply carries one write of a group out. refused is its own failure, after which nothing of it is left; err
+// means that the transaction is of no use any more: what SQLite undoes when a statement fails depends on the
+// failure, and a full disk can end the transaction.
 func (w *writer) apply(ctx context.Context, entry *write) (refused, err error) {
-	if len(entry.operations) == 1 {
-		return w.attempt(ctx, entry.operations[0])
-	}
 	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT entry"); err != nil {
 		return nil, err
 	}
-	for _, op := range entry.operations {
-		if refused, err = w.attempt(ctx, op); err != nil {
-			return nil, err
+	refused = w.operate(ctx, entry)
+	if refused != nil {
+		var mismatch *state.ETagError
+		if !errors.As(refused, &mismatch) {
+			return nil, refused
 		}
-		if refused != nil {
-			if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO entry"); err != nil {
-				return nil, errors.Join(refused, err)
-			}
-			break
+		if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO entry"); err != nil {
+			return nil, err
 		}
 	}
 	if _, err := w.conn.ExecContext(ctx, "RELEASE entry"); err != nil {
@@ -236,15 +254,14 @@ func (w *writer) apply(ctx context.Context, entry *write) (refused, err error) {
 	return refused, nil
 }
 
-// attempt runs one statement. What SQLite undoes when a statement fails depends on the failure (a full disk can
-// end the transaction), so any failure but an etag's ends the transaction.
-func (w *writer) attempt(ctx context.Context, op operation) (refused, err error) {
-	err = op.run(ctx, w.conn, w.statements)
-	var mismatch *state.ETagError
-	if errors.As(err, &mismatch) {
-		return err, nil
+// operate runs an entry's operations up to the first that fails.
+func (w *writer) operate(ctx context.Context, entry *write) error {
+	for _, op := range entry.operations {
+		if err := op.run(ctx, w.conn, w.statements); err != nil {
+			return err
+		}
 	}
-	return nil, err
+	return nil
 }
 
 func all(group []*write, err error) []error {
