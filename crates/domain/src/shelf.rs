@@ -41,7 +41,7 @@ pub struct Book {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,
     /// The newest segment; its number is the directory's length.
-    #[serde(flatten)]
+    #[serde(default)]
     pub newest: Segment,
     /// The outbox slot that the last change took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
