@@ -1,15 +1,1 @@
-//! `tasks`: the only writer of tasks. Answers `/api/tasks` and `/api/import`; its sidecar's cron binding calls
-//! `/internal/tasks/outbox-sweep`.
-
-mod app;
-mod outbox;
-mod routes;
-mod store;
-
-pub use app::{App, Config};
-pub use routes::router;
-
-#[cfg(target_family = "wasm")]
-mod entry;
-#[cfg(test)]
-mod tests;
+//! (in work)

@@ -1,0 +1,414 @@
+//! The HTTP server: connections, routing, Spin's request headers, and the answers that the host itself gives.
+
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::app::App;
+use crate::log::{Event, Level};
+use crate::pool::Failure;
+use crate::routes::{RouteMatch, WELL_KNOWN_PREFIX};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_HEADERS: usize = 100;
+const MAX_HEAD: usize = 64 << 10;
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Open connections at once; more wait in the system's queue.
+    pub connections: usize,
+    /// How long a client may take over a request's head, and stay idle between two requests.
+    pub head: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            head: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Accepts connections until `stop` is cancelled. Each open connection counts in `open`.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    limits: ConnectionLimits,
+    stop: CancellationToken,
+    open: TaskTracker,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, listener.accept().await)
+            } => accepted,
+        };
+        match accepted {
+            (Ok(place), Ok((stream, client))) => {
+                let (app, stop) = (Arc::clone(&app), stop.clone());
+                open.spawn(async move {
+                    connection(app, stream, client, limits.head, stop).await;
+                    drop(place);
+                });
+            }
+            (_, Err(error)) => {
+                // Out of file descriptors, say: it passes, and must not become a busy loop.
+                app.log().host(
+                    Level::Error,
+                    &format!("cannot accept a connection: {error}"),
+                );
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            (Err(_), _) => return,
+        }
+    }
+}
+
+async fn connection(
+    app: Arc<App>,
+    stream: TcpStream,
+    client: SocketAddr,
+    head: Duration,
+    stop: CancellationToken,
+) {
+    // Without it an answer of head and body would wait for the client's ACK. A socket that refuses is dead.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(|request| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(respond(app, request, client).await) }
+    });
+    let mut connection = pin!(
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    // How a connection ends is the client's affair; what it asked for is in the access log.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn respond(
+    app: Arc<App>,
+    request: http::Request<Incoming>,
+    client: SocketAddr,
+) -> http::Response<AnswerBody> {
+    let start = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut component = None;
+    let mut response = answer(&app, request, client, &id, &mut component).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let entry = (!path.starts_with(WELL_KNOWN_PREFIX)).then(|| Entry {
+        app,
+        method,
+        path,
+        status: response.status(),
+        component,
+        id,
+        start,
+    });
+    response.map(|body| AnswerBody {
+        body,
+        bytes: 0,
+        ended: false,
+        entry,
+    })
+}
+
+async fn answer(
+    app: &App,
+    request: http::Request<Incoming>,
+    client: SocketAddr,
+    id: &str,
+    component: &mut Option<Arc<str>>,
+) -> http::Response<WasiBody> {
+    let path = request.uri().path();
+    if let Some(name) = path.strip_prefix(WELL_KNOWN_PREFIX) {
+        return match name {
+            "health" => http::Response::new(full("OK")),
+            "info" => {
+                let mut response = http::Response::new(full(app.info().to_owned()));
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(CONTENT_TYPE, json);
+                response
+            }
+            _ => problem(StatusCode::NOT_FOUND, "not_found", id),
+        };
+    }
+    let Some(found) = app.router().find(path) else {
+        return problem(StatusCode::NOT_FOUND, "not_found", id);
+    };
+    let Some(pool) = app.pool(found.route.component()) else {
+        return problem(StatusCode::NOT_FOUND, "not_found", id);
+    };
+    *component = Some(pool.id());
+    let Some((uri, headers)) = prepare(&request, &found, client, id) else {
+        return problem(StatusCode::BAD_REQUEST, "malformed", id);
+    };
+    let (mut parts, body) = request.into_parts();
+    parts.uri = uri;
+    parts.headers = headers;
+    let body = body.map_err(Error::from).boxed_unsync();
+    match pool
+        .handle(http::Request::from_parts(parts, body), id)
+        .await
+    {
+        Ok(response) => response,
+        Err(Failure::TimedOut) => problem(StatusCode::GATEWAY_TIMEOUT, "timeout", id),
+        Err(Failure::Failed) => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", id),
+        Err(Failure::Unavailable) => {
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", id);
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+    }
+}
+
+/// The URL with scheme and authority, and the headers with what Spin adds. `None` if the request does not say
+/// which host it means, or says it twice.
+fn prepare(
+    request: &http::Request<Incoming>,
+    found: &RouteMatch<'_, '_>,
+    client: SocketAddr,
+    id: &str,
+) -> Option<(Uri, HeaderMap)> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let from_header: Option<Authority> = match hosts.next() {
+        Some(value) => Some(value.to_str().ok()?.parse().ok()?),
+        None => None,
+    };
+    let authority = match (from_header, request.uri().authority().cloned()) {
+        (Some(a), Some(b)) if a != b => return None,
+        (a, b) => a.or(b)?,
+    };
+    if hosts.next().is_some() {
+        return None;
+    }
+    let mut parts = request.uri().clone().into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    let uri = Uri::from_parts(parts).ok()?;
+
+    let mut headers = request.headers().clone();
+    // What these say is the host's word: a client must not forge it. `connection` concerns this hop alone.
+    let forged: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("spin-"))
+        .cloned()
+        .collect();
+    for name in forged {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
+    let mut text = String::new();
+    let mut set = |name: &str, value: std::fmt::Arguments<'_>| {
+        text.clear();
+        let written = text.write_fmt(value).is_ok();
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (true, Ok(name), Ok(value)) = (written, name, HeaderValue::from_str(&text)) {
+            headers.insert(name, value);
+        }
+    };
+    set("spin-full-url", format_args!("{uri}"));
+    set("spin-path-info", format_args!("{}", found.path_info));
+    set(
+        "spin-matched-route",
+        format_args!("{}", found.route.based()),
+    );
+    set(
+        "spin-raw-component-route",
+        format_args!("{}", found.route.raw()),
+    );
+    set(
+        "spin-component-route",
+        format_args!("{}", found.route.prefix()),
+    );
+    set("spin-base-path", format_args!("/"));
+    set("spin-client-addr", format_args!("{client}"));
+    for (name, value) in &found.parameters {
+        set(
+            &format!("spin-path-match-{}", name.to_ascii_lowercase()),
+            format_args!("{value}"),
+        );
+    }
+    set(REQUEST_ID.as_str(), format_args!("{id}"));
+    Some((uri, headers))
+}
+
+/// The client's own id if it is a sane one, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    if let Some(id) = given.filter(|id| is_request_id(id)) {
+        return id.to_owned();
+    }
+    let mut bytes = [0_u8; 16];
+    // An id that is not random serves the log still.
+    let _ = getrandom::fill(&mut bytes);
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+fn problem(status: StatusCode, code: &str, id: &str) -> http::Response<WasiBody> {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "code": code,
+        "request_id": id,
+    });
+    let mut response = http::Response::new(full(body.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+fn full(bytes: impl Into<Bytes>) -> WasiBody {
+    Full::new(bytes.into()).map_err(Error::from).boxed_unsync()
+}
+
+/// What the access log will say.
+struct Entry {
+    app: Arc<App>,
+    method: http::Method,
+    path: String,
+    status: StatusCode,
+    component: Option<Arc<str>>,
+    id: String,
+    start: Instant,
+}
+
+/// An answer's body, that writes the access log when it ends or is given up.
+struct AnswerBody {
+    body: WasiBody,
+    bytes: u64,
+    ended: bool,
+    entry: Option<Entry>,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.bytes = self
+                    .bytes
+                    .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+                self.ended = self.body.is_end_stream();
+            }
+            Some(Err(_)) => {}
+            None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        let Some(entry) = self.entry.take() else {
+            return;
+        };
+        let event = Event::Access {
+            method: entry.method.as_str(),
+            path: &entry.path,
+            status: entry.status.as_u16(),
+            bytes: self.bytes,
+            duration_ms: (entry.start.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            component: entry.component.as_deref(),
+            request_id: &entry.id,
+            aborted: !(self.ended
+                || self.body.is_end_stream()
+                || entry.method == http::Method::HEAD),
+        };
+        entry.app.log().write(Level::Info, &event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_taken_when_sane() {
+        for (given, sane) in [
+            ("abc-DEF_1.2", true),
+            ("a", true),
+            ("", false),
+            ("a b", false),
+            ("a\"b", false),
+            ("ü", false),
+        ] {
+            assert_eq!(is_request_id(given), sane, "{given}");
+        }
+        assert!(is_request_id(&"x".repeat(64)));
+        assert!(!is_request_id(&"x".repeat(65)));
+    }
+
+    #[test]
+    fn request_ids_that_are_made_are_sane_and_differ() {
+        let (a, b) = (request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert!(is_request_id(&a) && a != b, "{a} {b}");
+    }
+}

@@ -1,0 +1,687 @@
+//! Real components on the host: one behaviour a test.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use docket_host::pool::Limits;
+use docket_host::serve::ConnectionLimits;
+use futures::future::join_all;
+use http::{Method, Request};
+use serde_json::json;
+use support::{Bounds, DEADLINE, Host, Upstream, manifest, poll, send};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const GUEST: &str = "host-guest";
+
+async fn host() -> Host {
+    Host::start(&manifest(GUEST, "")).await
+}
+
+async fn host_allowed(address: std::net::SocketAddr) -> Host {
+    let allowed = format!("allowed_outbound_hosts = [\"http://{address}\"]");
+    Host::start(&manifest(GUEST, &allowed)).await
+}
+
+fn short(limits: Limits) -> Bounds {
+    Bounds {
+        limits,
+        ..Bounds::default()
+    }
+}
+
+#[tokio::test]
+async fn answers() {
+    let host = host().await;
+    host.get("/hello").await.is(200, "hello");
+    let line = host
+        .log
+        .find("the access log", |line| line["kind"] == "access")
+        .await;
+    assert_eq!(
+        (
+            &line["method"],
+            &line["path"],
+            &line["status"],
+            &line["bytes"],
+            &line["component"]
+        ),
+        (
+            &json!("GET"),
+            &json!("/hello"),
+            &json!(200),
+            &json!(5),
+            &json!("guest")
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_query_is_not_logged() {
+    let host = host().await;
+    host.get("/hello?token=secret").await.is(200, "hello");
+    host.log
+        .find("the access log", |line| line["path"] == "/hello")
+        .await;
+    assert!(
+        !host
+            .log
+            .all()
+            .iter()
+            .any(|line| line.to_string().contains("secret"))
+    );
+}
+
+#[tokio::test]
+async fn well_known_paths_are_the_hosts_own() {
+    let host = host().await;
+    host.get("/.well-known/spin/health").await.is(200, "OK");
+    let info = host.get("/.well-known/spin/info").await;
+    assert_eq!(info.json(), json!({ "name": "test", "version": "1.2.3" }));
+    assert_eq!(host.get("/.well-known/spin/other").await.status, 404);
+}
+
+#[tokio::test]
+async fn spins_headers_are_added_and_cannot_be_forged() {
+    let manifest = manifest(GUEST, "").replace("\"/...\"", "\"/:what/...\"");
+    let host = Host::start(&manifest).await;
+    let request = Request::get("/headers/a/b?c=d")
+        .header("host", "example.com:8080")
+        .header("spin-full-url", "http://forged/")
+        .header("spin-path-match-other", "forged")
+        .header("connection", "close")
+        .header("x-own", "kept")
+        .header("x-request-id", "id-1");
+    let answer = host.send(request, "").await;
+    let client = answer
+        .body
+        .lines()
+        .find_map(|line| line.strip_prefix("spin-client-addr: 127.0.0.1:"))
+        .expect("no client address");
+    assert!(client.parse::<u16>().is_ok());
+    let lines: Vec<&str> = answer
+        .body
+        .lines()
+        .filter(|line| !line.starts_with("spin-client-addr"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "spin-base-path: /",
+            "spin-component-route: /:what",
+            "spin-full-url: http://example.com:8080/headers/a/b?c=d",
+            "spin-matched-route: /:what/...",
+            "spin-path-info: /a/b",
+            "spin-path-match-what: headers",
+            "spin-raw-component-route: /:what/...",
+            "uri: http://example.com:8080/headers/a/b?c=d",
+            "x-own: kept",
+            "x-request-id: id-1",
+        ]
+    );
+    assert_eq!(answer.header("x-request-id"), "id-1");
+}
+
+#[tokio::test]
+async fn a_request_id_that_is_not_sane_is_replaced() {
+    let host = host().await;
+    let request = Request::get("/headers").header("x-request-id", "not sane");
+    let answer = host.send(request, "").await;
+    let id = answer.header("x-request-id");
+    assert!(
+        id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{id}"
+    );
+    assert!(answer.body.contains(&format!("x-request-id: {id}\n")) || answer.body.ends_with(id));
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_problem() {
+    let host = Host::start(&manifest(GUEST, "").replace("\"/...\"", "\"/only\"")).await;
+    let answer = host
+        .send(Request::get("/x").header("x-request-id", "r"), "")
+        .await;
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(
+        answer.json(),
+        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "request_id": "r" })
+    );
+}
+
+#[tokio::test]
+async fn a_body_is_streamed_both_ways() {
+    let host = host().await;
+    let mut stream = TcpStream::connect(host.address).await.unwrap();
+    let head = "POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut got = String::new();
+    // Each piece has to come back before the next one is sent.
+    for piece in ["one", "two", "three"] {
+        let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+        stream.write_all(chunk.as_bytes()).await.unwrap();
+        let start = Instant::now();
+        while !got.contains(piece) {
+            let mut buffer = [0; 1024];
+            let length = tokio::time::timeout(DEADLINE, stream.read(&mut buffer))
+                .await
+                .unwrap_or_else(|_| panic!("`{piece}` does not come back: {got}"))
+                .unwrap();
+            assert!(length > 0 && start.elapsed() < DEADLINE, "{got}");
+            got.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_comes_back_whole() {
+    let host = host().await;
+    let body = "0123456789abcdef".repeat(256 << 10);
+    let answer = host.send(Request::post("/echo"), body.clone()).await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer.body == body,
+        "{} bytes of {}",
+        answer.body.len(),
+        body.len()
+    );
+    host.send(Request::post("/read"), body.clone())
+        .await
+        .is(200, &body.len().to_string());
+}
+
+#[tokio::test]
+async fn output_goes_to_the_log_line_by_line() {
+    let host = host().await;
+    host.get("/print").await.is(200, "printed");
+    host.log
+        .find("the last line", |line| line["message"] == "in one call")
+        .await;
+    let lines: Vec<(String, String)> = host
+        .log
+        .all()
+        .into_iter()
+        .filter(|line| line["kind"] == "guest")
+        .map(|line| {
+            assert_eq!(line["component"], "guest");
+            (
+                line["stream"].as_str().unwrap().into(),
+                line["message"].as_str().unwrap().into(),
+            )
+        })
+        .collect();
+    let of = |stream: &str| -> Vec<&str> {
+        lines
+            .iter()
+            .filter(|(s, _)| s == stream)
+            .map(|(_, m)| m.as_str())
+            .collect()
+    };
+    assert_eq!(
+        of("stdout"),
+        ["half a line, and the rest", "two lines", "in one call"]
+    );
+    assert_eq!(of("stderr"), ["an error line"]);
+}
+
+#[tokio::test]
+async fn variables_are_filled_in() {
+    let component = "[component.guest.variables]\nplain = \"text\"\nurl = \"http://{{ place }}/{{ path }}\"\n\
+                     [variables]\nplace = { required = true }\npath = { default = \"p\" }";
+    let host = Host::with(
+        &manifest(GUEST, component),
+        &[("SPIN_VARIABLE_PLACE", "there")],
+        Bounds::default(),
+    )
+    .await;
+    host.get("/variable/plain").await.is(200, "text");
+    host.get("/variable/url").await.is(200, "http://there/p");
+    // The application's own variables are not the component's.
+    host.get("/variable/place")
+        .await
+        .is(400, "Error::Undefined(\"place\")");
+    host.get("/variable/Not-One")
+        .await
+        .is(400, "Error::InvalidName(\"Not-One\")");
+}
+
+#[tokio::test]
+async fn calls_go_to_allowed_hosts_only() {
+    let upstream = Upstream::start().await;
+    let host = host_allowed(upstream.address).await;
+    let allowed = format!("/call?url=http://{}/x", upstream.address);
+    host.send(Request::post(&allowed), "body")
+        .await
+        .is(200, "POST /x body");
+    let port = upstream.address.port();
+    let denied = host
+        .get(&format!("/call?url=http://localhost:{port}/secret"))
+        .await;
+    denied.is(502, "ErrorCode(ErrorCode::HttpRequestDenied)");
+    assert_eq!(upstream.got.lock().unwrap().len(), 1);
+    let line = host
+        .log
+        .find("the refusal", |line| line["level"] == "error")
+        .await;
+    assert_eq!(
+        line["message"],
+        format!(
+            "it may not call http://localhost:{port}: add that to its `allowed_outbound_hosts`"
+        )
+    );
+}
+
+#[tokio::test]
+async fn calls_share_connections() {
+    let upstream = Upstream::start().await;
+    let host = host_allowed(upstream.address).await;
+    for _ in 0..10 {
+        let path = format!("/call?url=http://{}/", upstream.address);
+        assert_eq!(host.get(&path).await.status, 200);
+    }
+    assert_eq!(upstream.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_call_to_nobody_says_so() {
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let host = host_allowed(address).await;
+    let answer = host.get(&format!("/call?url=http://{address}/")).await;
+    answer.is(502, "ErrorCode(ErrorCode::ConnectionRefused)");
+}
+
+#[tokio::test]
+async fn a_connection_that_dies_unanswered_is_not_tried_again() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let requests = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&requests);
+    tokio::spawn(async move {
+        // The first request of a connection is answered, the second is read and the connection dropped.
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let count = std::sync::Arc::clone(&count);
+            tokio::spawn(async move {
+                for turn in 0..2 {
+                    let mut buffer = [0; 4096];
+                    if stream.read(&mut buffer).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                    count.fetch_add(1, Ordering::Relaxed);
+                    if turn == 0 {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                        stream.write_all(answer).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let host = host_allowed(address).await;
+    let path = format!("/call?url=http://{address}/");
+    host.send(Request::post(&path), "").await.is(200, "ok");
+    host.send(Request::post(&path), "")
+        .await
+        .is(502, "ErrorCode(ErrorCode::ConnectionTerminated)");
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_guest_can_give_up_on_a_call() {
+    let silent = Upstream::silent().await;
+    let host = host_allowed(silent).await;
+    host.get(&format!("/call-timed?url=http://{silent}/&ms=50"))
+        .await
+        .is(504, "gave up");
+    // The instance is none the worse for it.
+    host.get("/count").await.is(200, "1");
+}
+
+#[tokio::test]
+async fn a_task_goes_on_after_the_answer() {
+    let upstream = Upstream::start().await;
+    let host = host_allowed(upstream.address).await;
+    let path = format!("/spawn?url=http://{}/later&ms=100", upstream.address);
+    host.get(&path).await.is(200, "spawned");
+    assert!(
+        upstream.got.lock().unwrap().is_empty(),
+        "the answer came after the task"
+    );
+    poll("the task's call", || {
+        upstream.got.lock().unwrap().first().cloned()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stopping_waits_for_requests_and_tasks() {
+    let upstream = Upstream::start().await;
+    let host = host_allowed(upstream.address).await;
+    let path = format!("/spawn?url=http://{}/later&ms=300", upstream.address);
+    host.get(&path).await.is(200, "spawned");
+    let (address, start) = (host.address, Instant::now());
+    let slow = tokio::spawn(send(address, Request::get("/sleep/300"), "".into()));
+    host.log
+        .find("the first answer", |line| line["kind"] == "access")
+        .await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    host.stop().await;
+    slow.await.unwrap().is(200, "slept");
+    assert_eq!(
+        upstream.got.lock().unwrap().len(),
+        1,
+        "the task was cut off"
+    );
+    assert!(start.elapsed() < DEADLINE);
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "it still listens"
+    );
+}
+
+#[tokio::test]
+async fn instances_are_reused_within_bounds() {
+    let host = host().await;
+    let mut counts = Vec::new();
+    for _ in 0..300 {
+        counts.push(host.get("/count").await.body.parse::<u32>().unwrap());
+    }
+    let expected: Vec<u32> = (0..300).map(|n| n % 128 + 1).collect();
+    assert_eq!(counts, expected);
+}
+
+#[tokio::test]
+async fn requests_share_an_instance_while_they_wait() {
+    let host = host().await;
+    let start = Instant::now();
+    let answers = join_all((0..16).map(|_| host.get("/sleep/200"))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "one after the other: {:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn one_request_wakes_another_of_its_instance() {
+    let host = host().await;
+    let waiting = async { host.get("/wait/a").await };
+    let waking = async {
+        let start = Instant::now();
+        loop {
+            let answer = host.get("/wake/a").await;
+            if answer.body == "1" {
+                return;
+            }
+            answer.is(200, "0");
+            assert!(start.elapsed() < DEADLINE, "nobody waits");
+        }
+    };
+    let (answer, ()) = tokio::join!(waiting, waking);
+    answer.is(200, "woken");
+}
+
+#[tokio::test]
+async fn an_async_lock_goes_from_request_to_request() {
+    let host = host().await;
+    let answers = join_all((0..12).map(|_| host.get("/lock/5"))).await;
+    let mut turns: Vec<u32> = answers
+        .iter()
+        .map(|answer| answer.body.parse().unwrap())
+        .collect();
+    turns.sort_unstable();
+    // All in one instance, one after the other.
+    assert_eq!(turns, (1..=12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_trap_is_an_internal_error() {
+    let host = host().await;
+    host.get("/count").await.is(200, "1");
+    let answer = host
+        .send(Request::get("/trap").header("x-request-id", "bad"), "")
+        .await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.json()["code"], "internal");
+    let line = host
+        .log
+        .find("the trap", |line| line["level"] == "error")
+        .await;
+    assert!(
+        line["message"].as_str().unwrap().contains("wasm trap"),
+        "{line}"
+    );
+    assert_eq!(line["request_id"], "bad");
+    // Another instance.
+    host.get("/count").await.is(200, "1");
+}
+
+#[tokio::test]
+async fn a_trap_tells_its_neighbours_to_come_again() {
+    let host = host().await;
+    let neighbour = async { host.get("/sleep/10000").await };
+    let trap = async {
+        poll("the neighbour", || Some(())).await;
+        // The neighbour waits before this one is taken on: an instance takes on one request at a time.
+        host.get("/sleep/50").await.is(200, "slept");
+        host.get("/trap").await
+    };
+    let (neighbour, trap) = tokio::join!(neighbour, trap);
+    assert_eq!(trap.status, 500);
+    assert_eq!(neighbour.status, 503);
+    assert_eq!(neighbour.header("retry-after"), "1");
+    assert_eq!(neighbour.json()["code"], "unavailable");
+}
+
+#[tokio::test]
+async fn an_endless_loop_ends() {
+    let limits = Limits {
+        compute: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let host = Host::with(&manifest(GUEST, ""), &[], short(limits)).await;
+    let neighbour = async { host.get("/sleep/10000").await };
+    let endless = async {
+        host.get("/sleep/50").await.is(200, "slept");
+        host.get("/loop-later/50").await
+    };
+    // While it loops, others are served by other instances.
+    let others = async {
+        host.get("/sleep/150").await.is(200, "slept");
+        let start = Instant::now();
+        host.get("/hello").await.is(200, "hello");
+        start.elapsed()
+    };
+    let (neighbour, endless, others) = tokio::join!(neighbour, endless, others);
+    assert_eq!(
+        (endless.status.as_u16(), neighbour.status.as_u16()),
+        (504, 503)
+    );
+    assert_eq!(endless.json()["code"], "timeout");
+    assert!(
+        others < Duration::from_millis(250),
+        "others waited for {others:?}"
+    );
+    host.get("/hello").await.is(200, "hello");
+}
+
+#[tokio::test]
+async fn computing_within_bounds_is_no_loop() {
+    let limits = Limits {
+        compute: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    let host = Host::with(&manifest(GUEST, ""), &[], short(limits)).await;
+    assert_eq!(host.get("/burn/100").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_never_answers_times_out_alone() {
+    let limits = Limits {
+        request: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let host = Host::with(&manifest(GUEST, ""), &[], short(limits)).await;
+    let (silent, other) = tokio::join!(host.get("/silent"), host.get("/sleep/100"));
+    assert_eq!(silent.status, 504);
+    assert_eq!(silent.json()["code"], "timeout");
+    other.is(200, "slept");
+    host.get("/hello").await.is(200, "hello");
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let limits = Limits {
+        memory: 32 << 20,
+        ..Limits::default()
+    };
+    let host = Host::with(&manifest(GUEST, ""), &[], short(limits)).await;
+    assert_eq!(host.get("/memory").await.status, 500);
+    let line = host
+        .log
+        .find("the trap", |line| line["level"] == "error")
+        .await;
+    assert!(
+        line["message"].as_str().unwrap().contains("memory limit"),
+        "{line}"
+    );
+    host.get("/hello").await.is(200, "hello");
+}
+
+#[tokio::test]
+async fn background_work_is_cut_off_at_its_bound() {
+    let upstream = Upstream::start().await;
+    let allowed = format!("allowed_outbound_hosts = [\"http://{}\"]", upstream.address);
+    let limits = Limits {
+        background: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let host = Host::with(&manifest(GUEST, &allowed), &[], short(limits)).await;
+    let path = format!("/spawn?url=http://{}/later&ms=5000", upstream.address);
+    host.get(&path).await.is(200, "spawned");
+    host.log
+        .find("the end of the task", |line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("timed out"))
+        })
+        .await;
+    assert!(upstream.got.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_harms_nobody() {
+    let host = host().await;
+    for path in ["/drip/1000", "/sleep/50"] {
+        let mut stream = TcpStream::connect(host.address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if path.starts_with("/drip") {
+            let mut buffer = [0; 64];
+            assert!(stream.read(&mut buffer).await.unwrap() > 0);
+        }
+        drop(stream);
+    }
+    let line = host
+        .log
+        .find("the cut-off answer", |line| line["aborted"] == true)
+        .await;
+    assert_eq!(line["path"], "/drip/1000");
+    host.get("/hello").await.is(200, "hello");
+    // The guest's writer has ended, too: nothing is left to wait for.
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn head_and_keep_alive() {
+    let host = host().await;
+    let mut stream = TcpStream::connect(host.address).await.unwrap();
+    for (method, last) in [("HEAD", "\r\n\r\n"), ("GET", "hello"), ("GET", "hello")] {
+        let head = format!("{method} /hello HTTP/1.1\r\nhost: a\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut got = String::new();
+        while !got.ends_with(last) {
+            let mut buffer = [0; 1024];
+            let length = stream.read(&mut buffer).await.unwrap();
+            assert!(length > 0, "{method}: {got}");
+            got.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        }
+        assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{got}");
+    }
+}
+
+#[tokio::test]
+async fn heads_that_are_wrong_are_refused() {
+    let host = host().await;
+    let many: String = (0..120).map(|n| format!("x-{n}: y\r\n")).collect();
+    let long = format!("x: {}\r\n", "y".repeat(100 << 10));
+    for (head, status) in [
+        ("GET /hello HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        (
+            "GET /hello HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            "GET http://b/hello HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            "400",
+        ),
+        ("GET\r\n\r\n".to_owned(), "400"),
+        (
+            format!("GET /hello HTTP/1.1\r\nhost: a\r\n{many}\r\n"),
+            "431",
+        ),
+        (
+            format!("GET /hello HTTP/1.1\r\nhost: a\r\n{long}\r\n"),
+            "431",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(host.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut buffer = [0; 12];
+        let read = tokio::time::timeout(DEADLINE, stream.read_exact(&mut buffer)).await;
+        assert!(
+            read.is_ok_and(|read| read.is_ok()),
+            "no answer to {:.40}",
+            head
+        );
+        assert_eq!(&buffer[9..], status.as_bytes(), "{:.40}", head);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_off() {
+    let connections = ConnectionLimits {
+        head: Duration::from_millis(200),
+        connections: 1,
+    };
+    let bounds = Bounds {
+        connections,
+        ..Bounds::default()
+    };
+    let host = Host::with(&manifest(GUEST, ""), &[], bounds).await;
+    let mut slow = TcpStream::connect(host.address).await.unwrap();
+    slow.write_all(b"GET /hello HT").await.unwrap();
+    // The only place is taken: this one waits until the slow one is cut off.
+    host.get("/hello").await.is(200, "hello");
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(DEADLINE, slow.read_to_end(&mut rest)).await;
+    assert!(read.is_ok(), "the slow one is still connected");
+}
+
+#[tokio::test]
+async fn methods_pass_through() {
+    let upstream = Upstream::start().await;
+    let host = host_allowed(upstream.address).await;
+    for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE] {
+        let path = format!("/call?url=http://{}/m", upstream.address);
+        let request = Request::builder().method(&method).uri(&path);
+        host.send(request, "")
+            .await
+            .is(200, &format!("{method} /m "));
+    }
+}
