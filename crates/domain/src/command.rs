@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::due::{self, Due};
-use crate::ids::{Entropy, Purpose};
+use crate::ids::{Entropy, Purpose, SegmentNumber};
 use crate::recurrence::{self, Recurrence, Rule};
 use crate::task::{
     Before, MAX_DESCRIPTION, MAX_REMINDERS, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Reminder, Task,
@@ -18,7 +18,12 @@ pub enum Command {
     /// Create one task.
     Create(TaskInput),
     /// Create the tasks of an import that are not there yet; each is known again by its token.
-    Import(Vec<NewTask>),
+    Import {
+        /// The tasks.
+        tasks: Vec<NewTask>,
+        /// The closed segments below this number are known to have none of them; the others must be loaded.
+        scanned: SegmentNumber,
+    },
     /// Change some fields of a task (a JSON merge patch, RFC 7396).
     Update(TaskId, TaskInput),
     /// Mark a task as done; a done one stays as it is.
@@ -33,7 +38,7 @@ impl Command {
     /// The task that the command is about, unless it makes new ones.
     pub fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Create(_) | Self::Import(_) => None,
+            Self::Create(_) | Self::Import { .. } => None,
             Self::Update(id, _) | Self::Complete(id) | Self::Reopen(id) | Self::Delete(id) => {
                 Some(*id)
             }
@@ -74,9 +79,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// The fields of a task that a person may set, as they were sent: to create one, or to patch one.
+/// The fields of a task that a person may set, as they were sent: to create one, or to patch one. (Whoever reads it
+/// from outside refuses fields that it does not have.)
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[expect(missing_docs, reason = "the fields are the task's, documented there")]
 pub struct TaskInput {
     pub title: Field<String>,
@@ -91,7 +97,7 @@ pub struct TaskInput {
 
 /// A due date as it was sent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of Due, documented there")]
 pub struct DueInput {
     pub date: Field<String>,
@@ -101,7 +107,7 @@ pub struct DueInput {
 
 /// A reminder as it was sent: exactly one of `at` and `before`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[expect(
     missing_docs,
     reason = "the fields are those of Reminder, documented there"
@@ -114,7 +120,7 @@ pub struct ReminderInput {
 
 /// A recurrence as it was sent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 #[expect(
     missing_docs,
     reason = "the fields are those of Recurrence, documented there"

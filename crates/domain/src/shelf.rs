@@ -41,7 +41,7 @@ pub struct Book {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<Closed>,
     /// The newest segment; its number is the directory's length.
-    #[serde(flatten)]
+    #[serde(default)]
     pub newest: Segment,
     /// The outbox slot that the last change took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,10 +167,17 @@ impl Shelf {
         }
     }
 
-    /// The closed segment that must be loaded before `id` can be found, if there is one.
-    pub fn missing(&self, id: TaskId) -> Option<SegmentNumber> {
-        (id.segment < self.book.newest_number() && !self.segments.contains_key(&id.segment))
-            .then_some(id.segment)
+    /// The closed segments that must be loaded before the command can be applied.
+    pub fn missing(&self, command: &Command) -> Vec<SegmentNumber> {
+        let closed = 0..self.book.newest_number();
+        let wanted = match (command, command.task()) {
+            (_, Some(id)) => id.segment..id.segment.saturating_add(1),
+            (Command::Import { scanned, .. }, None) => *scanned..closed.end,
+            (_, None) => 0..0,
+        };
+        wanted
+            .filter(|n| closed.contains(n) && !self.segments.contains_key(n))
+            .collect()
     }
 
     /// The task of this id, if its segment is loaded and has it.
@@ -206,7 +213,7 @@ impl Shelf {
                     skipped: 0,
                 }
             }
-            Command::Import(tasks) => self.import(tasks, context)?,
+            Command::Import { tasks, .. } => self.import(tasks, context)?,
             Command::Update(id, input) => self.update(*id, input, context)?,
             Command::Complete(id) => self.set_done(*id, Some(context.now), context)?,
             Command::Reopen(id) => self.set_done(*id, None, context)?,
@@ -337,10 +344,10 @@ impl Shelf {
         self.book.seq += 1;
         new.seq = self.book.seq;
         new.updated_at = context.now;
-        if let Some(segment) = self.segment_mut(new.id.segment) {
-            if let Some(place) = segment.tasks.iter_mut().find(|task| task.id == new.id) {
-                place.clone_from(&new);
-            }
+        if let Some(segment) = self.segment_mut(new.id.segment)
+            && let Some(place) = segment.tasks.iter_mut().find(|task| task.id == new.id)
+        {
+            place.clone_from(&new);
         }
         self.touched(new.id.segment);
         let event = self.event(kind, &new, Some(old), context);

@@ -252,7 +252,7 @@ impl fmt::Display for Before {
         if days > 0 {
             write!(f, "{days}D")?;
         }
-        if self.0 % DAY > 0 || self.0 == 0 {
+        if !self.0.is_multiple_of(DAY) || self.0 == 0 {
             f.write_str("T")?;
         }
         for (number, letter) in [(hours, 'H'), (minutes, 'M'), (seconds, 'S')] {

@@ -77,7 +77,13 @@ fn rules(new: &NewTask) -> Result<(), String> {
         entropy: crate::Entropy(0),
         if_version: None,
     };
-    match shelf.apply(&crate::Command::Import(vec![new.clone()]), &context) {
+    match shelf.apply(
+        &crate::Command::Import {
+            tasks: vec![new.clone()],
+            scanned: 0,
+        },
+        &context,
+    ) {
         Ok(_) => Ok(()),
         Err(Rejection::Invalid(errors)) => Err(errors
             .into_iter()

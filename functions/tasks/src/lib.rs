@@ -1,1 +1,15 @@
-//! (in work)
+//! `tasks`: the only writer of tasks. Answers `/api/tasks` and `/api/import`; its sidecar's cron binding calls
+//! `/internal/tasks/outbox-sweep`.
+
+mod app;
+mod outbox;
+mod routes;
+mod store;
+
+pub use app::{App, Config};
+pub use routes::router;
+
+#[cfg(target_family = "wasm")]
+mod entry;
+#[cfg(test)]
+mod tests;

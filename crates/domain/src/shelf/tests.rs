@@ -342,8 +342,26 @@ fn segments_close_when_full_and_the_directory_tells_the_truth() {
     assert_eq!(shelf.book.total(Some(Status::Open)), 134);
     // A shelf without the segment says which one it misses.
     let fresh = Shelf::new(shelf.book.clone());
-    assert_eq!(fresh.missing(first), Some(0));
-    assert_eq!(fresh.missing(ids[199]), None);
+    assert_eq!(fresh.missing(&Command::Delete(first)), [0]);
+    assert!(fresh.missing(&Command::Delete(ids[199])).is_empty());
+    assert!(
+        fresh
+            .missing(&Command::Delete(TaskId::new(u32::MAX, 1)))
+            .is_empty()
+    );
+    assert_eq!(
+        fresh.missing(&Command::Import {
+            tasks: Vec::new(),
+            scanned: 1
+        }),
+        [1, 2]
+    );
+    assert!(
+        fresh
+            .missing(&Command::Create(TaskInput::default()))
+            .is_empty()
+    );
+    assert!(shelf.missing(&Command::Delete(first)).is_empty());
 }
 
 #[test]
@@ -408,14 +426,15 @@ fn an_import_adds_nothing_twice() {
         token,
         ..NewTask::default()
     };
-    let command = Command::Import((0..100).map(|n| new(n, "t")).collect());
+    let import = |tasks| Command::Import { tasks, scanned: 0 };
+    let command = import((0..100).map(|n| new(n, "t")).collect());
     assert_eq!(shelf.apply(&command, &context(1)).unwrap().tasks.len(), 100);
     let again = shelf.apply(&command, &context(2)).unwrap();
     assert_eq!(
         (again.tasks.len(), again.events.len(), again.skipped),
         (0, 0, 100)
     );
-    let twice = Command::Import(vec![new(500, "t"), new(500, "t")]);
+    let twice = import(vec![new(500, "t"), new(500, "t")]);
     assert_eq!(shelf.apply(&twice, &context(3)).unwrap().skipped, 1);
 }
 

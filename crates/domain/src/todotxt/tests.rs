@@ -16,7 +16,7 @@ fn imported(text: &str) -> Vec<Value> {
     };
     let tasks = read(text).tasks.into_iter().map(|(_, task)| task).collect();
     let applied = Shelf::default()
-        .apply(&Command::Import(tasks), &context)
+        .apply(&Command::Import { tasks, scanned: 0 }, &context)
         .unwrap();
     applied
         .tasks

@@ -1,0 +1,25 @@
+//! The world outside of the rules: time, chance, the network, work that goes on after the answer.
+
+use docket_domain::{Entropy, Instant};
+use docket_sidecar::Transport;
+use std::future::Future;
+use std::time::Duration;
+
+/// What a function is given by the platform that it runs on. Handlers are generic over it, so that unit tests run
+/// them without a platform.
+pub trait Runtime: Transport {
+    /// The wall-clock time.
+    fn now(&self) -> Instant;
+
+    /// A clock that never goes back, from an arbitrary start; for deadlines.
+    fn elapsed(&self) -> Duration;
+
+    /// 128 bits from the platform's source of randomness.
+    fn entropy(&self) -> Entropy;
+
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Lets `task` go on after the answer was given.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+}

@@ -1,0 +1,114 @@
+//! Dapr's publish API: <https://docs.dapr.io/reference/api/pubsub_api/>.
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use crate::{Error, Sidecar, Transport, encode, escape, parse};
+
+const CLOUD_EVENT: &str = "application/cloudevents+json";
+
+/// A CloudEvent to publish.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The whole event, in the structured JSON form of CloudEvents 1.0.
+    pub event: Value,
+    /// Messages of one key stay in order: they go to one partition.
+    pub key: String,
+}
+
+impl<T: Transport> Sidecar<T> {
+    /// Publishes messages in their order. When it returns without an error, the broker has all of them.
+    ///
+    /// # Errors
+    /// See [`Error`]; any of the messages may have been published.
+    pub async fn publish(
+        &self,
+        pubsub: &str,
+        topic: &str,
+        messages: &[Message],
+    ) -> Result<(), Error> {
+        match messages {
+            [] => Ok(()),
+            [message] => self.publish_one(pubsub, topic, message).await,
+            many => self.publish_bulk(pubsub, topic, many).await,
+        }
+    }
+
+    async fn publish_one(&self, pubsub: &str, topic: &str, message: &Message) -> Result<(), Error> {
+        const CALL: &str = "publish";
+        let path = format!(
+            "/v1.0/publish/{}/{}?metadata.partitionKey={}",
+            escape(pubsub),
+            escape(topic),
+            escape(&message.key)
+        );
+        let body = encode(CALL, &message.event)?;
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static(CLOUD_EVENT))];
+        crate::checked(
+            CALL,
+            self.send(CALL, Method::POST, &path, &headers, body).await?,
+        )
+        .map(drop)
+    }
+
+    async fn publish_bulk(
+        &self,
+        pubsub: &str,
+        topic: &str,
+        messages: &[Message],
+    ) -> Result<(), Error> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            #[serde(rename = "entryId")]
+            id: String,
+            event: &'a Value,
+            #[serde(rename = "contentType")]
+            content_type: &'static str,
+            metadata: BTreeMap<&'static str, &'a str>,
+        }
+        #[derive(Default, Deserialize)]
+        struct Answer {
+            #[serde(default, rename = "failedEntries")]
+            failed: Vec<Failed>,
+        }
+        #[derive(Deserialize)]
+        struct Failed {
+            #[serde(default)]
+            error: String,
+        }
+        const CALL: &str = "bulk publish";
+        let entries: Vec<Entry<'_>> = messages
+            .iter()
+            .enumerate()
+            .map(|(i, message)| Entry {
+                id: i.to_string(),
+                event: &message.event,
+                content_type: CLOUD_EVENT,
+                metadata: BTreeMap::from([("partitionKey", message.key.as_str())]),
+            })
+            .collect();
+        let body: Bytes = encode(CALL, &entries)?;
+        let path = format!(
+            "/v1.0-alpha1/publish/bulk/{}/{}",
+            escape(pubsub),
+            escape(topic)
+        );
+        let response = self.post_json(CALL, &path, body).await?;
+        let answer: Answer = if response.body().is_empty() {
+            Answer::default()
+        } else {
+            parse(CALL, response.body())?
+        };
+        match answer.failed.into_iter().next() {
+            None => Ok(()),
+            Some(failed) => Err(Error::Malformed {
+                call: CALL,
+                detail: failed.error,
+            }),
+        }
+    }
+}

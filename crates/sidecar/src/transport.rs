@@ -1,0 +1,27 @@
+//! How a request reaches the sidecar.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use std::future::Future;
+use std::time::Duration;
+
+/// Sends HTTP requests.
+pub trait Transport: Clone + Send + Sync + 'static {
+    /// Sends `request` and reads the whole answer, all within `limit`.
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Response<Bytes>, TransportError>> + Send;
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TransportError {
+    /// It took too long.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// Not connected, cut off, or not HTTP.
+    #[error("{0}")]
+    Failed(String),
+}

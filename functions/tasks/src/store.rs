@@ -1,0 +1,419 @@
+//! Reading and changing an account's shelf in Dapr state.
+
+use docket_domain::ids::SegmentNumber;
+use docket_domain::list::{Page, Query};
+use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
+use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
+use docket_domain::{AccountId, Command, Context, Entropy, Rejection, Shelf, Task, TaskId};
+use docket_service::{Caller, Problem, Runtime};
+use docket_sidecar::{Entry, Error, Etag, Operation, Sidecar};
+use futures::future::{Either, join, select};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use crate::outbox::Outbox;
+use turns::Turns;
+
+mod turns;
+
+/// The Dapr state store.
+pub const STATE: &str = "state";
+/// How long a change is tried before the answer is 503.
+const DEADLINE: Duration = Duration::from_millis(2_000);
+/// How long one call to the sidecar may take.
+const CALL: Duration = Duration::from_millis(1_000);
+/// How long a change waits for others of its account in the same instance, before it takes its chance.
+const TURN: Duration = Duration::from_millis(500);
+/// How many segments are read at once.
+const READERS: usize = 16;
+
+/// An account's shelf as it was read, with what guards the writing of it.
+struct Loaded {
+    shelf: Shelf,
+    etags: Etags,
+}
+
+#[derive(Default)]
+struct Etags {
+    book: Option<Etag>,
+    segments: BTreeMap<SegmentNumber, Etag>,
+}
+
+/// Reads and changes shelves.
+#[derive(Clone)]
+pub struct Store<R> {
+    runtime: R,
+    sidecar: Sidecar<R>,
+    outbox: Outbox<R>,
+    turns: Turns,
+}
+
+/// One try of a change, as far as it came.
+struct Attempt {
+    applied: Applied,
+    slot: u16,
+    entry: Slot,
+    book: Option<Etag>,
+}
+
+impl<R: Runtime> Store<R> {
+    pub(crate) fn new(runtime: R, sidecar: Sidecar<R>, outbox: Outbox<R>) -> Self {
+        Self {
+            runtime,
+            sidecar: sidecar.within(CALL),
+            outbox,
+            turns: Turns::default(),
+        }
+    }
+
+    /// Reads a task.
+    ///
+    /// # Errors
+    /// `not_found`, `unavailable`.
+    pub async fn task(&self, account: &AccountId, id: TaskId) -> Result<Task, Problem> {
+        let loaded = self
+            .load_for(account, Some(id))
+            .await
+            .map_err(unavailable)?;
+        let shelf = self
+            .complete(account, loaded, &Command::Complete(id))
+            .await
+            .map_err(unavailable)?
+            .shelf;
+        shelf
+            .task(id)
+            .cloned()
+            .ok_or_else(|| Rejection::NotFound.into())
+    }
+
+    /// Reads a page; gives it with the total to `show`.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn page<V>(
+        &self,
+        account: &AccountId,
+        query: &Query,
+        show: impl FnOnce(Page<'_>, u64) -> V,
+    ) -> Result<V, Problem> {
+        let mut loaded = self.load(account).await.map_err(unavailable)?;
+        let plan = query.plan(&loaded.shelf.book);
+        self.fill(account, &mut loaded, plan)
+            .await
+            .map_err(unavailable)?;
+        let total = loaded.shelf.book.total(query.status);
+        Ok(show(query.page(&loaded.shelf, account), total))
+    }
+
+    /// The tokens of all tasks in the closed segments from `scanned` on, and the number of the newest segment.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn tokens(
+        &self,
+        account: &AccountId,
+        scanned: SegmentNumber,
+    ) -> Result<(Vec<u64>, SegmentNumber), Problem> {
+        let loaded = self.load(account).await.map_err(unavailable)?;
+        let all = Command::Import {
+            tasks: Vec::new(),
+            scanned,
+        };
+        let shelf = self
+            .complete(account, loaded, &all)
+            .await
+            .map_err(unavailable)?
+            .shelf;
+        let segments = shelf.segments.values().chain([&shelf.book.newest]);
+        let tokens = segments
+            .flat_map(|segment| segment.tasks.iter().map(|task| task.id.token))
+            .collect();
+        Ok((tokens, shelf.book.newest_number()))
+    }
+
+    /// Carries out a command. When it returns, the change is stored with its events, and they are on their way.
+    ///
+    /// # Errors
+    /// What the rules say ([`Rejection`]), and `unavailable`: then the change may be stored all the same, unless it is
+    /// told apart by an If-Match or an import's tokens.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        if_version: Option<u64>,
+        command: &Command,
+    ) -> Result<Applied, Problem> {
+        let started = self.runtime.elapsed();
+        let context = Context {
+            account: caller.account.clone(),
+            actor: caller.actor.clone(),
+            now: self.runtime.now(),
+            entropy: self.runtime.entropy(),
+            if_version,
+        };
+        // Changes of one account are guarded by the book's etag; taking turns only saves them from racing in vain.
+        let _turn = match select(
+            pin!(self.turns.take(&caller.account)),
+            pin!(self.runtime.sleep(TURN)),
+        )
+        .await
+        {
+            Either::Left((turn, _)) => Some(turn),
+            Either::Right(_) => None,
+        };
+        let mut last: Option<Attempt> = None;
+        let mut reason = String::from("no time left");
+        for round in 0_u32.. {
+            if round > 0 {
+                self.runtime.sleep(pause(round, context.entropy)).await;
+            }
+            if self.runtime.elapsed().saturating_sub(started) >= DEADLINE {
+                break;
+            }
+            match self.attempt(&context, command, &mut last, round).await {
+                Ok(Some(applied)) => return Ok(applied),
+                Ok(None) => "others were faster".clone_into(&mut reason),
+                Err(Failure::Rejected(rejection)) => return Err(rejection.into()),
+                Err(Failure::RingFull) => {
+                    return Err(Problem::unavailable(
+                        5,
+                        "the outbox ring is full: is the broker away?",
+                    ));
+                }
+                Err(Failure::Sidecar(error)) => reason = describe(&error),
+            }
+        }
+        Err(Problem::unavailable(1, reason))
+    }
+
+    /// Reads, applies, writes; `None` when it must be tried again.
+    async fn attempt(
+        &self,
+        context: &Context,
+        command: &Command,
+        last: &mut Option<Attempt>,
+        round: u32,
+    ) -> Result<Option<Applied>, Failure> {
+        let account = &context.account;
+        let loaded = self.load_for(account, command.task()).await?;
+        let change = context.entropy.change_id();
+        let mut ring_scan = false;
+        if let Some(before) = last.take() {
+            if loaded.shelf.book.recent.contains(&change) {
+                // The try before was stored, though its answer got lost.
+                self.deliver(before.slot, before.entry);
+                return Ok(Some(before.applied));
+            }
+            // The book is as it was, so what was refused is the slot: somebody has it.
+            ring_scan = loaded.etags.book == before.book;
+        }
+        let mut loaded = self.complete(account, loaded, command).await?;
+        let applied = loaded
+            .shelf
+            .apply(command, context)
+            .map_err(Failure::Rejected)?;
+        if applied.events.is_empty() {
+            return Ok(Some(applied));
+        }
+        let slot = if ring_scan {
+            self.outbox
+                .free_slot(context.entropy)
+                .await?
+                .ok_or(Failure::RingFull)?
+        } else {
+            random_slot(context.entropy, round)
+        };
+        let after = loaded.shelf.seal(Taken {
+            slot,
+            change: change.clone(),
+        });
+        let entry = Slot {
+            change,
+            account: account.clone(),
+            after,
+            at: context.now,
+            events: applied.events.clone(),
+        };
+        let operations = operations(account, &loaded, slot, &entry)?;
+        let attempt = Attempt {
+            applied,
+            slot,
+            entry,
+            book: loaded.etags.book,
+        };
+        match self.sidecar.transact(STATE, &operations).await {
+            Ok(()) => {
+                self.deliver(attempt.slot, attempt.entry);
+                Ok(Some(attempt.applied))
+            }
+            Err(error) => {
+                *last = Some(attempt);
+                match error {
+                    Error::Refused { .. } => Ok(None),
+                    other => Err(other.into()),
+                }
+            }
+        }
+    }
+
+    fn deliver(&self, slot: u16, entry: Slot) {
+        let outbox = self.outbox.clone();
+        self.runtime
+            .spawn(async move { outbox.deliver(slot, entry).await });
+    }
+
+    /// Reads the book, and beside it the segment where a task must be unless the book has it inline.
+    async fn load_for(&self, account: &AccountId, id: Option<TaskId>) -> Result<Loaded, Error> {
+        // In a young account everything is inline: a second read would be in vain.
+        let Some(number) = id.map(|id| id.segment).filter(|number| *number > 0) else {
+            return self.load(account).await;
+        };
+        let (loaded, segment) = join(self.load(account), self.segment(account, number)).await;
+        let (mut loaded, segment) = (loaded?, segment?);
+        if let Some((segment, etag)) =
+            segment.filter(|_| number < loaded.shelf.book.newest_number())
+        {
+            loaded.shelf.segments.insert(number, segment);
+            loaded.etags.segments.insert(number, etag);
+        }
+        Ok(loaded)
+    }
+
+    async fn load(&self, account: &AccountId) -> Result<Loaded, Error> {
+        let book = self
+            .sidecar
+            .get_state(STATE, &book_key(account))
+            .await?
+            .map(read::<Book>)
+            .transpose()?;
+        let (book, etag) = book.map_or_else(Default::default, |(book, etag)| (book, Some(etag)));
+        Ok(Loaded {
+            shelf: Shelf::new(book),
+            etags: Etags {
+                book: etag,
+                ..Etags::default()
+            },
+        })
+    }
+
+    /// Reads the segments that the command needs and that are not there yet.
+    async fn complete(
+        &self,
+        account: &AccountId,
+        mut loaded: Loaded,
+        command: &Command,
+    ) -> Result<Loaded, Error> {
+        let missing = loaded.shelf.missing(command);
+        self.fill(account, &mut loaded, missing).await?;
+        Ok(loaded)
+    }
+
+    async fn fill(
+        &self,
+        account: &AccountId,
+        loaded: &mut Loaded,
+        numbers: Vec<SegmentNumber>,
+    ) -> Result<(), Error> {
+        let read: Vec<_> =
+            stream::iter(numbers)
+                .map(|number| async move {
+                    Ok::<_, Error>((number, self.segment(account, number).await?))
+                })
+                .buffer_unordered(READERS)
+                .try_collect()
+                .await?;
+        for (number, segment) in read {
+            if let Some((segment, etag)) = segment {
+                loaded.shelf.segments.insert(number, segment);
+                loaded.etags.segments.insert(number, etag);
+            }
+        }
+        Ok(())
+    }
+
+    async fn segment(
+        &self,
+        account: &AccountId,
+        number: SegmentNumber,
+    ) -> Result<Option<(Segment, Etag)>, Error> {
+        self.sidecar
+            .get_state(STATE, &segment_key(account, number))
+            .await?
+            .map(read)
+            .transpose()
+    }
+}
+
+/// Why an attempt failed.
+enum Failure {
+    Rejected(Rejection),
+    RingFull,
+    Sidecar(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Sidecar(error)
+    }
+}
+
+/// The transaction: the book, the segments that changed and the outbox slot, each under its guard.
+fn operations(
+    account: &AccountId,
+    loaded: &Loaded,
+    slot: u16,
+    entry: &Slot,
+) -> Result<Vec<Operation>, Error> {
+    let unreadable = |e: serde_json::Error| Error::Malformed {
+        call: "state transaction",
+        detail: e.to_string(),
+    };
+    let Loaded { shelf, etags } = loaded;
+    let mut operations = vec![
+        Operation::guarded(book_key(account), &shelf.book, etags.book.clone())
+            .map_err(unreadable)?,
+    ];
+    for number in &shelf.changed {
+        if let Some(segment) = shelf.segments.get(number) {
+            let etag = etags.segments.get(number).cloned();
+            let key = segment_key(account, *number);
+            operations.push(Operation::guarded(key, segment, etag).map_err(unreadable)?);
+        }
+    }
+    operations.push(Operation::guarded(slot_key(slot), entry, None).map_err(unreadable)?);
+    Ok(operations)
+}
+
+fn read<V: DeserializeOwned>(entry: Entry) -> Result<(V, Etag), Error> {
+    let value = serde_json::from_slice(&entry.value).map_err(|e| Error::Malformed {
+        call: "state get",
+        detail: e.to_string(),
+    })?;
+    Ok((value, entry.etag))
+}
+
+fn random_slot(entropy: Entropy, round: u32) -> u16 {
+    let bits = (entropy.0 >> 64) as u64 ^ u64::from(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (bits % u64::from(SLOTS)) as u16
+}
+
+/// How long to wait before the next round: at most 1, 2, 4 … 32 ms, different for each change.
+fn pause(round: u32, entropy: Entropy) -> Duration {
+    let ceiling = 1_000_u64 << round.saturating_sub(1).min(5);
+    let bits = (entropy.0 as u64).rotate_left(round.wrapping_mul(7));
+    Duration::from_micros(bits % ceiling)
+}
+
+pub(crate) fn unavailable(error: Error) -> Problem {
+    Problem::unavailable(1, describe(&error))
+}
+
+/// The error and what caused it, for the log.
+pub(crate) fn describe(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
