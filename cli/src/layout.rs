@@ -353,12 +353,16 @@ impl DataDir {
         self.run().join("lock")
     }
 
-    /// The Dapr configuration that an app's sidecar is started with.
+    /// What a detached supervisor says until all is healthy.
     #[must_use]
-    pub fn configuration(&self, app: &str) -> PathBuf {
-        self.run()
-            .join("configurations")
-            .join(format!("{app}.yaml"))
+    pub fn supervisor_output(&self) -> PathBuf {
+        self.run().join("up.out")
+    }
+
+    /// The Dapr configuration of this machine, which adds to each app's own.
+    #[must_use]
+    pub fn local_configuration(&self) -> PathBuf {
+        self.run().join("local.yaml")
     }
 }
 

@@ -5,3 +5,4 @@ pub mod build;
 pub mod commands;
 pub mod layout;
 pub mod machine;
+pub mod stack;

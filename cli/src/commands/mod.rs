@@ -70,13 +70,13 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the chosen command; an error is one line on stderr and exit code 1.
+    /// Runs the chosen command.
     pub async fn run(self) -> ExitCode {
         let global = self.global;
         let done = match self.command {
-            Command::Up(args) => args.run(&global).await,
+            Command::Up(args) => return exit(args.run(&global).await),
             Command::Down(args) => args.run(&global).await,
-            Command::Status(args) => args.run(&global).await,
+            Command::Status(args) => return exit(args.run(&global).await),
             Command::Build(args) => args.run(&global).await,
             Command::Token(args) => args.run(&global).await,
             Command::Events(args) => args.run(&global).await,
@@ -84,12 +84,14 @@ impl Cli {
             Command::Tidy(args) => args.run(&global).await,
             Command::Doctor(args) => args.run(&global).await,
         };
-        match done {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            }
-        }
+        exit(done.map(|()| ExitCode::SUCCESS))
     }
+}
+
+/// An error is one line on stderr and exit code 1.
+fn exit(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -1,12 +1,491 @@
-//! `cargo docket up`.
+//! `cargo docket up`: builds what is stale and runs a whole stack, in the foreground or detached.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::build;
+use crate::layout::{DataDir, Ports, Project};
+use crate::stack::configuration;
+use crate::stack::console::{Console, Follow, Mark};
+use crate::stack::folder;
+use crate::stack::logs::last_lines;
+use crate::stack::plan::{self, Host, HostChoice, Ingredients, Part, Programs};
+use crate::stack::process::{self, Identity};
+use crate::stack::registry::{self, Lock, Phase, Registry, Stack, State};
+use crate::stack::secrets::{Outcome, Secrets};
+use crate::stack::supervisor::{self, Policy, Requests};
+
+/// Another `up` that has just begun has so long to say what it does.
+const ANOTHER_STARTS: Duration = Duration::from_secs(100);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LAST_LINES: usize = 8;
 
 /// The command's arguments.
-#[derive(clap::Args)]
-pub struct Args {}
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Return when all is healthy; the stack runs on until `cargo docket down`
+    #[arg(long)]
+    detach: bool,
+    /// Where broker and state come from
+    #[arg(long, value_enum, default_value_t)]
+    engine: Engine,
+    /// What runs the functions
+    #[arg(long, value_enum, default_value_t)]
+    host: HostChoice,
+    /// The app listens on port N, everything else above it
+    #[arg(long, env = "DOCKET_PORT_BASE", value_name = "N", default_value_t = Ports::DEFAULT)]
+    port_base: u16,
+    /// Run what was built last
+    #[arg(long)]
+    no_build: bool,
+    /// Show everything that the parts log
+    #[arg(long, short)]
+    verbose: bool,
+    /// The half of a detached start that stays.
+    #[arg(long, hide = true, requires = "host_program")]
+    supervised: bool,
+    /// Whether the terminal that a detached start was made from has colours.
+    #[arg(long, hide = true)]
+    colored: bool,
+    /// The built host.
+    #[arg(long, hide = true)]
+    host_program: Option<PathBuf>,
+}
+
+/// Where broker and state come from.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+enum Engine {
+    /// A broker and SQLite databases of the stack's own
+    #[default]
+    Embedded,
+}
 
 impl Args {
     /// Runs the command.
-    pub async fn run(self, _global: &super::Global) -> anyhow::Result<()> {
-        anyhow::bail!("in work")
+    pub async fn run(self, global: &super::Global) -> anyhow::Result<ExitCode> {
+        let (project, data) = global.open()?;
+        let ports = Ports::new(self.port_base)?;
+        let data = folder::prepare(&data)?;
+        let console = Arc::new(Console::standard(self.colored));
+        if let Some(host) = self.host_program.clone().filter(|_| self.supervised) {
+            // A new session has no terminal: its hang-up does not reach the stack.
+            rustix::process::setsid().context("cannot leave the terminal")?;
+            return self
+                .supervise(&project, &data, ports, &console, &host)
+                .await;
+        }
+        if let Some(stack) = running(&data).await {
+            return self.already(&stack, ports, &console);
+        }
+        let host = self.build(&project, &console).await?;
+        if self.detach {
+            self.detach(&project, &data, &console, &host).await
+        } else {
+            self.supervise(&project, &data, ports, &console, &host)
+                .await
+        }
     }
+
+    fn already(&self, stack: &Stack, ports: Ports, console: &Console) -> anyhow::Result<ExitCode> {
+        let pid = stack.supervisor.as_ref().map_or(0, |identity| identity.pid);
+        anyhow::ensure!(
+            self.detach && stack.port_base == ports.base(),
+            "already running at {} (pid {pid}); `cargo docket down` stops it, and another \
+             --data-dir and --port-base put a second stack beside it",
+            stack.address
+        );
+        console.line(&format!("already running at {} (pid {pid})", stack.address));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn build(&self, project: &Project, console: &Console) -> anyhow::Result<PathBuf> {
+        if self.no_build {
+            return Ok(built_host(project));
+        }
+        let began = Instant::now();
+        let options = build::Options {
+            verbose: self.verbose,
+            ..build::Options::default()
+        };
+        let built = build::build(project, &options).await?;
+        console.step(
+            Mark::Done,
+            "build",
+            &format!("{:5.1} s", began.elapsed().as_secs_f64()),
+        );
+        Ok(built.host)
+    }
+
+    /// Runs the stack until its end.
+    async fn supervise(
+        &self,
+        project: &Project,
+        data: &DataDir,
+        ports: Ports,
+        console: &Arc<Console>,
+        host: &Path,
+    ) -> anyhow::Result<ExitCode> {
+        let requests = stop_requests()?;
+        let began = Instant::now();
+        let lock = Lock::take(data)
+            .with_context(|| format!("cannot lock {}", data.lock_file().display()))?;
+        let Some(_lock) = lock else {
+            let stack = running(data).await;
+            let stack =
+                stack.context("another `up` has just begun on this data folder; try again")?;
+            return self.already(&stack, ports, console);
+        };
+        end_leftovers(data, console).await;
+        let (parts, host) = self.prepare(project, data, ports, console, host).await?;
+        let registry = Arc::new(
+            Registry::begin(data, record(&parts, ports, self.supervised))
+                .with_context(|| format!("cannot write {}", data.stack_file().display()))?,
+        );
+        if let Host::Spin(path, version) = &host {
+            console.step(
+                Mark::Note,
+                "host",
+                &format!("Spin {version} ({})", path.display()),
+            );
+        }
+        if self.verbose && !self.supervised {
+            console.follow(Follow::Everything);
+        }
+        let started = || {
+            let _ = registry.change(|stack| stack.phase = Phase::Running);
+            self.tell_started(project, data, ports, console, began.elapsed());
+        };
+        let policy = Policy::default();
+        let ending = watch_the_end(requests.clone(), &registry, console);
+        let ended =
+            supervisor::run(parts, data, &registry, console, policy, requests, started).await;
+        ending.abort();
+        let _ = registry.change(|stack| stack.phase = Phase::Stopped);
+        match ended {
+            Ok(()) => {
+                console.line("stopped");
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(failure) => {
+                let log = data.log_file(failure.part());
+                for line in last_lines(&log, LAST_LINES) {
+                    console.line(&format!("    {line}"));
+                }
+                Err(failure).with_context(|| match log.exists() {
+                    true => format!("the stack was taken down (see {})", log.display()),
+                    false => "the stack was taken down".to_owned(),
+                })
+            }
+        }
+    }
+
+    /// Everything that can fail before a process is started.
+    async fn prepare(
+        &self,
+        project: &Project,
+        data: &DataDir,
+        ports: Ports,
+        console: &Console,
+        host: &Path,
+    ) -> anyhow::Result<(Vec<Part>, Host)> {
+        let environment: BTreeMap<String, OsString> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .collect();
+        let programs = Programs::find(project, host, self.host).await?;
+        for function in project.functions() {
+            let component = project.root().join(&function.source);
+            if !component.is_file() {
+                return Err(plan::PlanError::NotBuilt { path: component }.into());
+            }
+        }
+        let (secrets, outcome) =
+            Secrets::ensure(data, project.apps(), std::time::SystemTime::now().into())?;
+        match outcome {
+            Outcome::Kept => {}
+            Outcome::Made => console.step(Mark::Done, "secrets", "made"),
+            Outcome::Extended => console.step(Mark::Done, "secrets", "extended"),
+        }
+        configuration::write(project, data)?;
+        // Who ran where last time only misleads.
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = data.names_database().into_os_string();
+            path.push(suffix);
+            let _ = std::fs::remove_file(path);
+        }
+        let from = Ingredients {
+            project,
+            data,
+            ports,
+            programs: &programs,
+            secrets: &secrets,
+            environment: &environment,
+        };
+        let parts = plan::parts(&from)?;
+        plan::check_ports(&parts)?;
+        Ok((parts, programs.host))
+    }
+
+    fn tell_started(
+        &self,
+        project: &Project,
+        data: &DataDir,
+        ports: Ports,
+        console: &Console,
+        took: Duration,
+    ) {
+        let address = address(ports);
+        let again = folder_flag(project, data);
+        let stop = if self.supervised {
+            format!("`cargo docket down{again}`")
+        } else {
+            "Ctrl-C".to_owned()
+        };
+        console.line(&format!(
+            "\n{} (after {:.1} s)\n\n  \
+               TOKEN=$(cargo docket token --email you@example.org{again})\n  \
+               curl -H \"authorization: Bearer $TOKEN\" {address}/api/tasks\n\n\
+             logs in {}; {stop} stops it\n",
+            console.bold(&format!("Docket is up at {address}")),
+            took.as_secs_f64(),
+            data.logs().display(),
+        ));
+        console.follow(match (self.supervised, self.verbose) {
+            (true, _) => Follow::Nothing,
+            (false, true) => Follow::Everything,
+            (false, false) => Follow::Useful,
+        });
+    }
+
+    /// Starts this program anew without a terminal, and waits until it says that all is healthy.
+    async fn detach(
+        &self,
+        project: &Project,
+        data: &DataDir,
+        console: &Console,
+        host: &Path,
+    ) -> anyhow::Result<ExitCode> {
+        let path = data.supervisor_output();
+        let open = |path: &Path| {
+            std::fs::OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path)
+                .with_context(|| format!("cannot write {}", path.display()))
+        };
+        let _ = std::fs::remove_file(&path);
+        let output = open(&path)?;
+        let mut reader = open(&path)?;
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command
+            .arg("up")
+            .arg("--supervised")
+            .arg("--host-program")
+            .arg(host)
+            .arg("--data-dir")
+            .arg(data.root())
+            .args(["--port-base", &self.port_base.to_string()])
+            .args([
+                "--host",
+                clap::ValueEnum::to_possible_value(&self.host)
+                    .as_ref()
+                    .map_or("auto", |value| value.get_name()),
+            ])
+            .args(console.colored().then_some("--colored"))
+            .current_dir(project.root())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let mut child = command.spawn().context("cannot start the supervisor")?;
+        let mut interrupted = Box::pin(tokio::signal::ctrl_c());
+        let mut asked = false;
+        loop {
+            let ended = child.try_wait().context("cannot follow the supervisor")?;
+            let ready = Stack::read(data).is_some_and(|stack| {
+                stack.phase == Phase::Running
+                    && stack
+                        .supervisor
+                        .is_some_and(|identity| identity.pid == child.id())
+            });
+            pass_on(&mut reader);
+            match ended {
+                Some(status) if status.success() && !asked => return Ok(ExitCode::SUCCESS),
+                Some(_) => return Ok(ExitCode::FAILURE),
+                None if ready => return Ok(ExitCode::SUCCESS),
+                None => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = &mut interrupted, if !asked => {
+                    asked = true;
+                    if let Some(identity) = Identity::of(child.id()) {
+                        identity.signal(Signal::TERM);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The host as `cargo docket build` leaves it.
+fn built_host(project: &Project) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    project
+        .root()
+        .join(target)
+        .join("debug")
+        .join("docket-host")
+}
+
+/// Shows what the supervisor said since the last time.
+fn pass_on(reader: &mut std::fs::File) {
+    let mut said = Vec::new();
+    let _ = reader
+        .stream_position()
+        .and_then(|at| reader.seek(SeekFrom::Start(at)));
+    if reader.read_to_end(&mut said).is_ok() && !said.is_empty() {
+        let mut out = std::io::stdout();
+        // Nobody may be there to read it any more; the stack does not depend on that.
+        let _ = out.write_all(&said).and_then(|()| out.flush());
+    }
+}
+
+fn address(ports: Ports) -> String {
+    format!("http://{}", Ports::address(ports.app()))
+}
+
+/// What the other commands need to find a stack that is not at its usual place.
+fn folder_flag(project: &Project, data: &DataDir) -> String {
+    let usual = project
+        .data_dir(None)
+        .ok()
+        .and_then(|usual| usual.root().canonicalize().ok());
+    if usual.as_deref() == Some(data.root()) {
+        String::new()
+    } else {
+        format!(" --data-dir {}", data.root().display())
+    }
+}
+
+/// The stack that runs on a data folder, once it says so.
+async fn running(data: &DataDir) -> Option<Stack> {
+    let deadline = Instant::now() + ANOTHER_STARTS;
+    while Lock::is_held(data) && Instant::now() < deadline {
+        if let Some(stack) = Stack::read(data)
+            && stack.phase == Phase::Running
+            && stack.is_supervised()
+        {
+            return Some(stack);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    None
+}
+
+/// Ends what an `up` that was killed left running.
+async fn end_leftovers(data: &DataDir, console: &Console) {
+    let left = leftovers(data);
+    if !left.is_empty() {
+        let text = format!(
+            "ended {} left by an `up` that was killed",
+            count(left.len(), "process")
+        );
+        process::end_all(&left, Duration::from_secs(5)).await;
+        console.step(Mark::Note, "leftovers", &text);
+    }
+}
+
+/// The processes of a stack whose supervisor is gone.
+pub fn leftovers(data: &DataDir) -> Vec<Identity> {
+    let mut left = Stack::read(data)
+        .map(|stack| stack.living())
+        .unwrap_or_default();
+    for identity in process::of_stack(data.root()) {
+        if !left.contains(&identity) {
+            left.push(identity);
+        }
+    }
+    left
+}
+
+/// A number and its noun.
+pub fn count(number: usize, noun: &str) -> String {
+    let ending = match (number, noun.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {noun}{ending}")
+}
+
+fn record(parts: &[Part], ports: Ports, detached: bool) -> Stack {
+    Stack {
+        phase: Phase::Starting,
+        supervisor: Identity::own(),
+        detached,
+        port_base: ports.base(),
+        address: address(ports),
+        started_at: registry::now(),
+        parts: parts
+            .iter()
+            .map(|part| registry::Part {
+                name: part.name.clone(),
+                process: None,
+                state: State::Waiting,
+                address: part.address.clone(),
+                probe: part.probe.clone(),
+                program: part.program.clone(),
+                started_at: None,
+                restarts: 0,
+                last_end: None,
+            })
+            .collect(),
+    }
+}
+
+/// Counts the signals that ask for the end.
+fn stop_requests() -> anyhow::Result<Requests> {
+    let (asking, requests) = watch::channel(0);
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
+        let mut signals = signal(kind).context("cannot listen for signals")?;
+        let asking = asking.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                asking.send_modify(|asked| *asked += 1);
+            }
+        });
+    }
+    Ok(requests)
+}
+
+/// Says that the end was asked for, and quiets the parts, which complain of each other's absence.
+fn watch_the_end(
+    mut requests: Requests,
+    registry: &Arc<Registry>,
+    console: &Arc<Console>,
+) -> tokio::task::JoinHandle<()> {
+    let (registry, console) = (Arc::clone(registry), Arc::clone(console));
+    tokio::spawn(async move {
+        if requests.wait_for(|asked| *asked > 0).await.is_ok() {
+            console.follow(Follow::Errors);
+            console.line("\nstopping (once more to kill)");
+            let _ = registry.change(|stack| stack.phase = Phase::Stopping);
+        }
+    })
 }

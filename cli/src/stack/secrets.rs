@@ -1,0 +1,745 @@
+//! A stack's secrets: the key that signs access tokens, each app's API tokens, and the certificates
+//! that Sentry signs with. They are made on the first start, all or none, and never shown.
+//!
+//! The folder is only ever replaced whole: a new one is written beside it and the two change places
+//! in one step, so that a crash leaves either the old set or the new one.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Datelike as _, Days, Utc};
+use ed25519_dalek::SigningKey;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _, SanType, date_time_ymd,
+};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+use x509_parser::prelude::FromDer as _;
+
+use super::folder::{self, FolderError};
+use crate::layout::{App, DataDir};
+
+/// The trust domain of Dapr's control plane in a local stack.
+pub const TRUST_DOMAIN: &str = "docket";
+
+const ROOT: &str = "ca.crt";
+const ISSUER: &str = "issuer.crt";
+const ISSUER_KEY: &str = "issuer.key";
+const SECRETS: &str = "secrets.json";
+const API_TOKENS: &str = "api-tokens.json";
+const YEARS: i32 = 10;
+/// `up` makes new certificates when the old ones would not outlive this.
+const RENEWED_BEFORE_END: Days = Days::new(60);
+
+/// Why secrets cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The folder cannot be written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// No stack was started in this data folder yet.
+    #[error("{} is not there; start the stack first: `cargo docket up`", path.display())]
+    NotMade {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot use {}: {source}; give yourself access (`chmod -R u+rwX {}`)", path.display(), folder.display())]
+    Denied {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should. The cure names what is lost by it.
+    #[error("{} is damaged ({reason}); {cure}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        reason: String,
+        /// What to do.
+        cure: String,
+    },
+    /// The system gave no random numbers, or a key could not be made of them.
+    #[error("cannot make keys: {reason}")]
+    Keys {
+        /// What was said.
+        reason: String,
+    },
+}
+
+/// The key that signs access tokens.
+#[derive(Clone)]
+pub struct JwtKey {
+    /// The key's id, in each token's header.
+    pub kid: String,
+    /// Its 32 bytes.
+    pub seed: [u8; 32],
+}
+
+/// The tokens that an app and its sidecar show each other.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiTokens {
+    /// The sidecar shows it to the app.
+    pub app_api_token: String,
+    /// The app shows it to the sidecar.
+    pub dapr_api_token: String,
+}
+
+/// All of them.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Signs access tokens.
+    pub jwt: JwtKey,
+    /// By app id.
+    pub api_tokens: BTreeMap<String, ApiTokens>,
+    /// The root certificate, as PEM.
+    pub root_certificate: String,
+}
+
+/// What a start found or made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// All was there.
+    Kept,
+    /// Nothing was there.
+    Made,
+    /// Tokens of new apps were added, or certificates renewed.
+    Extended,
+}
+
+/// What `secrets.json` holds; Dapr's secret store reads it.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SecretsFile {
+    jwt_signing_key: SigningEntry,
+    jwt_keys: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SigningEntry {
+    kid: String,
+    ed25519: String,
+}
+
+/// The files of the folder, by name.
+type Files = BTreeMap<&'static str, Vec<u8>>;
+
+impl Secrets {
+    /// Reads the secrets, and makes what is not there yet. Only the holder of the stack's lock may
+    /// call it.
+    pub fn ensure(
+        data: &DataDir,
+        apps: &[App],
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Outcome), SecretsError> {
+        let folder = data.secrets();
+        remove_leftovers(data)?;
+        let mut files = Files::new();
+        let made = !folder.exists();
+        if made {
+            files.insert(SECRETS, new_signing_key()?);
+        } else {
+            check_folder(&folder)?;
+            for name in [SECRETS, API_TOKENS, ROOT, ISSUER, ISSUER_KEY] {
+                if let Some(content) = read(&folder, name)? {
+                    files.insert(name, content);
+                }
+            }
+        }
+        let before = files.clone();
+        let jwt = signing_key(&folder, &files)?;
+        let api_tokens = complete_tokens(&folder, &mut files, apps)?;
+        complete_certificates(&folder, &mut files, now)?;
+        let outcome = if made {
+            Outcome::Made
+        } else if files == before {
+            Outcome::Kept
+        } else {
+            Outcome::Extended
+        };
+        if outcome != Outcome::Kept {
+            replace(data, &files)?;
+        }
+        let root_certificate = text(&folder, &files, ROOT)?;
+        Ok((
+            Self {
+                jwt,
+                api_tokens,
+                root_certificate,
+            },
+            outcome,
+        ))
+    }
+}
+
+impl JwtKey {
+    /// Reads the key that signs access tokens.
+    pub fn read(data: &DataDir) -> Result<Self, SecretsError> {
+        let folder = data.secrets();
+        let content = read(&folder, SECRETS)?.ok_or_else(|| SecretsError::NotMade {
+            path: data.secrets_file(),
+        })?;
+        signing_key(&folder, &Files::from([(SECRETS, content)]))
+    }
+}
+
+fn damaged(folder: &Path, name: &str, reason: impl ToString) -> SecretsError {
+    let path = folder.join(name);
+    let cure = match name {
+        API_TOKENS => format!(
+            "have new ones made on the next start: `rm {}`",
+            path.display()
+        ),
+        ROOT | ISSUER | ISSUER_KEY => format!(
+            "have new ones made on the next start: `rm -f {}`",
+            [ROOT, ISSUER, ISSUER_KEY]
+                .map(|name| folder.join(name).display().to_string())
+                .join(" ")
+        ),
+        _ => format!(
+            "restore it from a copy, or have a new set made (which ends every sign-in): `rm -r {}`",
+            folder.display()
+        ),
+    };
+    SecretsError::Damaged {
+        path,
+        reason: reason.to_string(),
+        cure,
+    }
+}
+
+fn denied(path: &Path, source: std::io::Error) -> SecretsError {
+    let folder = path.parent().unwrap_or(path).to_owned();
+    SecretsError::Denied {
+        path: path.to_owned(),
+        folder,
+        source,
+    }
+}
+
+/// The folder is one, and nobody else can look into it.
+fn check_folder(folder: &Path) -> Result<(), SecretsError> {
+    let metadata = std::fs::metadata(folder).map_err(|source| denied(folder, source))?;
+    if !metadata.is_dir() {
+        return Err(FolderError::NotAFolder {
+            path: folder.to_owned(),
+        }
+        .into());
+    }
+    close(folder, metadata.permissions().mode(), 0o700)
+}
+
+/// Takes away what others may do with a file.
+fn close(path: &Path, mode: u32, wanted: u32) -> Result<(), SecretsError> {
+    if mode & 0o777 & !wanted == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(wanted))
+        .map_err(|source| denied(path, source))
+}
+
+fn read(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SecretsError> {
+    let path = folder.join(name);
+    match std::fs::read(&path) {
+        Ok(content) => {
+            let metadata = std::fs::metadata(&path).map_err(|source| denied(&path, source))?;
+            close(&path, metadata.permissions().mode(), 0o600)?;
+            Ok(Some(content))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(denied(&path, error)),
+    }
+}
+
+fn text(folder: &Path, files: &Files, name: &'static str) -> Result<String, SecretsError> {
+    let content = files
+        .get(name)
+        .ok_or_else(|| damaged(folder, name, "it is missing"))?;
+    String::from_utf8(content.clone()).map_err(|_| damaged(folder, name, "it is not text"))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], SecretsError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| SecretsError::Keys {
+        reason: error.to_string(),
+    })?;
+    Ok(bytes)
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, SecretsError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| SecretsError::Keys {
+        reason: error.to_string(),
+    })?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn new_signing_key() -> Result<Vec<u8>, SecretsError> {
+    let seed = random::<32>()?;
+    let kid = URL_SAFE_NO_PAD.encode(random::<9>()?);
+    let public = SigningKey::from_bytes(&seed).verifying_key();
+    json(&SecretsFile {
+        jwt_keys: BTreeMap::from([(kid.clone(), URL_SAFE_NO_PAD.encode(public.as_bytes()))]),
+        jwt_signing_key: SigningEntry {
+            kid,
+            ed25519: URL_SAFE_NO_PAD.encode(seed),
+        },
+    })
+}
+
+fn signing_key(folder: &Path, files: &Files) -> Result<JwtKey, SecretsError> {
+    let wrong = |reason: &str| damaged(folder, SECRETS, reason);
+    let content = files.get(SECRETS).ok_or_else(|| wrong("it is missing"))?;
+    let file: SecretsFile =
+        serde_json::from_slice(content).map_err(|error| wrong(&error.to_string()))?;
+    let SigningEntry { kid, ed25519 } = file.jwt_signing_key;
+    let seed: [u8; 32] = URL_SAFE_NO_PAD
+        .decode(ed25519)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| wrong("the signing key is not 32 bytes"))?;
+    let public = SigningKey::from_bytes(&seed).verifying_key();
+    if file.jwt_keys.get(&kid) != Some(&URL_SAFE_NO_PAD.encode(public.as_bytes())) {
+        return Err(wrong("jwt-keys lacks the signing key's public half"));
+    }
+    Ok(JwtKey { kid, seed })
+}
+
+fn complete_tokens(
+    folder: &Path,
+    files: &mut Files,
+    apps: &[App],
+) -> Result<BTreeMap<String, ApiTokens>, SecretsError> {
+    let mut tokens: BTreeMap<String, ApiTokens> = match files.get(API_TOKENS) {
+        Some(content) => {
+            serde_json::from_slice(content).map_err(|error| damaged(folder, API_TOKENS, error))?
+        }
+        None => BTreeMap::new(),
+    };
+    if tokens
+        .values()
+        .any(|pair| pair.app_api_token.len() < 32 || pair.dapr_api_token.len() < 32)
+    {
+        return Err(damaged(folder, API_TOKENS, "a token is too short"));
+    }
+    let before = tokens.len();
+    for app in apps {
+        if !tokens.contains_key(&app.id) {
+            let pair = ApiTokens {
+                app_api_token: URL_SAFE_NO_PAD.encode(random::<32>()?),
+                dapr_api_token: URL_SAFE_NO_PAD.encode(random::<32>()?),
+            };
+            tokens.insert(app.id.clone(), pair);
+        }
+    }
+    if tokens.len() != before || !files.contains_key(API_TOKENS) {
+        files.insert(API_TOKENS, json(&tokens)?);
+    }
+    Ok(tokens)
+}
+
+fn complete_certificates(
+    folder: &Path,
+    files: &mut Files,
+    now: DateTime<Utc>,
+) -> Result<(), SecretsError> {
+    let all = [ROOT, ISSUER, ISSUER_KEY];
+    if all.iter().all(|name| !files.contains_key(name)) {
+        return new_certificates(files, now);
+    }
+    if let Some(missing) = all.into_iter().find(|name| !files.contains_key(name)) {
+        return Err(damaged(
+            folder,
+            missing,
+            "it is missing, the others are there",
+        ));
+    }
+    if certificates_end(folder, files)? < now + RENEWED_BEFORE_END {
+        new_certificates(files, now)?;
+    }
+    Ok(())
+}
+
+/// A root that signs one issuer, and the issuer, which Sentry signs the parts' identities with. The
+/// root's key is thrown away: nothing else is ever signed by it.
+fn new_certificates(files: &mut Files, now: DateTime<Utc>) -> Result<(), SecretsError> {
+    let keys = |error: rcgen::Error| SecretsError::Keys {
+        reason: error.to_string(),
+    };
+    let authority = |name: &str, below: u8| -> Result<CertificateParams, rcgen::Error> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "Docket local stack");
+        // A day's room for a clock that is put right.
+        let from = now - Days::new(1);
+        let day = |date: DateTime<Utc>, years| {
+            let month = u8::try_from(date.month()).unwrap_or(1);
+            // Every month has a 28th.
+            let day = u8::try_from(date.day().min(28)).unwrap_or(1);
+            date_time_ymd(date.year() + years, month, day)
+        };
+        params.not_before = day(from, 0);
+        params.not_after = day(from, YEARS);
+        Ok(params)
+    };
+    let root_key = KeyPair::generate().map_err(keys)?;
+    let root_params = authority("docket-root", 1).map_err(keys)?;
+    let root = root_params.self_signed(&root_key).map_err(keys)?;
+    let issuer_key = KeyPair::generate().map_err(keys)?;
+    let mut issuer_params = authority("docket-issuer", 0).map_err(keys)?;
+    let identity = format!("spiffe://{TRUST_DOMAIN}/ns/default/dapr-sentry");
+    issuer_params.subject_alt_names = vec![SanType::URI(identity.try_into().map_err(keys)?)];
+    let signer = rcgen::Issuer::from_params(&root_params, &root_key);
+    let issuer = issuer_params
+        .signed_by(&issuer_key, &signer)
+        .map_err(keys)?;
+    files.insert(ROOT, root.pem().into_bytes());
+    files.insert(ISSUER, issuer.pem().into_bytes());
+    files.insert(ISSUER_KEY, issuer_key.serialize_pem().into_bytes());
+    Ok(())
+}
+
+/// When the first of the certificates ends; they have to belong together.
+fn certificates_end(folder: &Path, files: &Files) -> Result<DateTime<Utc>, SecretsError> {
+    let mut end = DateTime::<Utc>::MAX_UTC;
+    let mut issuer_key_info = Vec::new();
+    for name in [ROOT, ISSUER] {
+        let content = text(folder, files, name)?;
+        let wrong = || damaged(folder, name, "it is not a certificate");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(content.as_bytes()).map_err(|_| wrong())?;
+        let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(&pem.contents)
+            .map_err(|_| wrong())?;
+        let ends = certificate.validity().not_after.timestamp();
+        end = end.min(DateTime::from_timestamp(ends, 0).ok_or_else(wrong)?);
+        issuer_key_info = certificate.public_key().raw.to_vec();
+    }
+    let key = KeyPair::from_pem(&text(folder, files, ISSUER_KEY)?)
+        .map_err(|_| damaged(folder, ISSUER_KEY, "it is not a private key"))?;
+    if key.subject_public_key_info() != issuer_key_info {
+        return Err(damaged(
+            folder,
+            ISSUER_KEY,
+            "it does not belong to issuer.crt",
+        ));
+    }
+    Ok(end)
+}
+
+/// Folders of a start that broke off.
+fn remove_leftovers(data: &DataDir) -> Result<(), SecretsError> {
+    let root = data.root();
+    let entries = std::fs::read_dir(root).map_err(|source| denied(root, source))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("secrets.") {
+            std::fs::remove_dir_all(entry.path())
+                .map_err(|source| denied(&entry.path(), source))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a whole new folder in the place of the old one, in one step.
+fn replace(data: &DataDir, files: &Files) -> Result<(), SecretsError> {
+    let new = data.root().join(format!("secrets.{}", std::process::id()));
+    folder::make(&new)?;
+    for (name, content) in files {
+        let path = new.join(name);
+        let written = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
+            file.write_all(content)?;
+            file.sync_all()
+        };
+        written().map_err(|source| denied(&path, source))?;
+    }
+    let folder = data.secrets();
+    let exchanged = if folder.exists() {
+        renameat_with(CWD, &new, CWD, &folder, RenameFlags::EXCHANGE).map_err(std::io::Error::from)
+    } else {
+        std::fs::rename(&new, &folder)
+    };
+    exchanged
+        .and_then(|()| File::open(data.root())?.sync_all())
+        .map_err(|source| denied(&folder, source))?;
+    remove_leftovers(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn app(id: &str, index: u16) -> App {
+        App {
+            id: id.to_owned(),
+            variable: id.replace('-', "_"),
+            index,
+        }
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_900_000_000, 0).unwrap()
+    }
+
+    fn fresh() -> (tempfile::TempDir, DataDir) {
+        let parent = tempfile::tempdir().unwrap();
+        let data = DataDir::new(parent.path().join("data"));
+        folder::prepare(&data).unwrap();
+        (parent, data)
+    }
+
+    fn files(data: &DataDir) -> BTreeMap<String, Vec<u8>> {
+        std::fs::read_dir(data.secrets())
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                (name, std::fs::read(path).unwrap())
+            })
+            .collect()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_first_start_makes_a_private_set() {
+        let (_parent, data) = fresh();
+        let (secrets, outcome) = Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        assert_eq!(outcome, Outcome::Made);
+        assert_eq!(mode(&data.secrets()), 0o700);
+        let made = files(&data);
+        let names: Vec<_> = made.keys().map(String::as_str).collect();
+        assert_eq!(names, [API_TOKENS, ROOT, ISSUER, ISSUER_KEY, SECRETS]);
+        for name in names {
+            assert_eq!(mode(&data.secrets().join(name)), 0o600, "{name}");
+        }
+        let pair = &secrets.api_tokens["tasks"];
+        assert_ne!(pair.app_api_token, pair.dapr_api_token);
+        let read = JwtKey::read(&data).unwrap();
+        assert_eq!((read.kid, read.seed), (secrets.jwt.kid, secrets.jwt.seed));
+    }
+
+    #[test]
+    fn no_two_stacks_share_a_secret() {
+        let ((_one, first), (_other, second)) = (fresh(), fresh());
+        Secrets::ensure(&first, &[app("tasks", 0)], now()).unwrap();
+        Secrets::ensure(&second, &[app("tasks", 0)], now()).unwrap();
+        let (first, second) = (files(&first), files(&second));
+        for (name, content) in first {
+            assert_ne!(content, second[&name], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_start_keeps_them_and_a_new_app_gets_its_own() {
+        let (_parent, data) = fresh();
+        Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        let before = files(&data);
+        let (_, outcome) = Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        assert_eq!(outcome, Outcome::Kept);
+        assert_eq!(files(&data), before);
+        let apps = [app("tasks", 0), app("audit", 1)];
+        let (secrets, outcome) = Secrets::ensure(&data, &apps, now()).unwrap();
+        assert_eq!(outcome, Outcome::Extended);
+        assert_eq!(secrets.api_tokens.len(), 2);
+        let after = files(&data);
+        for name in [SECRETS, ROOT, ISSUER, ISSUER_KEY] {
+            assert_eq!(after[name], before[name], "{name}");
+        }
+        let left = std::fs::read_dir(data.root()).unwrap().flatten();
+        assert!(
+            left.map(|entry| entry.file_name())
+                .all(|name| !name.to_string_lossy().starts_with("secrets."))
+        );
+    }
+
+    #[test]
+    fn what_a_broken_first_start_left_is_not_used() {
+        let (_parent, data) = fresh();
+        let half = data.root().join("secrets.4711");
+        std::fs::create_dir(&half).unwrap();
+        std::fs::write(half.join(SECRETS), "{").unwrap();
+        let (_, outcome) = Secrets::ensure(&data, &[], now()).unwrap();
+        assert_eq!(outcome, Outcome::Made);
+        assert!(!half.exists());
+    }
+
+    #[test]
+    fn certificates_are_renewed_before_they_end_and_only_they() {
+        let (_parent, data) = fresh();
+        Secrets::ensure(&data, &[], now()).unwrap();
+        let before = files(&data);
+        let near = now() + TimeDelta::days(365 * 10 - 40);
+        let (secrets, outcome) = Secrets::ensure(&data, &[], near).unwrap();
+        assert_eq!(outcome, Outcome::Extended);
+        let after = files(&data);
+        assert_ne!(after[ROOT], before[ROOT]);
+        assert_eq!(after[ROOT], secrets.root_certificate.as_bytes());
+        assert_eq!(after[SECRETS], before[SECRETS]);
+        let earlier = now() + TimeDelta::days(365 * 9);
+        assert_eq!(
+            Secrets::ensure(&data, &[], earlier).unwrap().1,
+            Outcome::Kept
+        );
+    }
+
+    #[test]
+    fn the_issuer_is_sentrys_and_signed_by_the_root() {
+        let mut made = Files::new();
+        new_certificates(&mut made, now()).unwrap();
+        let parse = |name| x509_parser::pem::parse_x509_pem(&made[name]).unwrap().1;
+        let (root, issuer) = (parse(ROOT), parse(ISSUER));
+        let (root, issuer) = (root.parse_x509().unwrap(), issuer.parse_x509().unwrap());
+        assert_eq!(issuer.issuer(), root.subject());
+        assert!(root.is_ca() && issuer.is_ca());
+        let name = format!(
+            "{:?}",
+            issuer.subject_alternative_name().unwrap().unwrap().value
+        );
+        assert!(
+            name.contains("spiffe://docket/ns/default/dapr-sentry"),
+            "{name}"
+        );
+    }
+
+    #[test]
+    fn files_that_others_can_read_are_closed() {
+        let (_parent, data) = fresh();
+        Secrets::ensure(&data, &[], now()).unwrap();
+        std::fs::set_permissions(data.secrets(), Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(data.secrets_file(), Permissions::from_mode(0o644)).unwrap();
+        Secrets::ensure(&data, &[], now()).unwrap();
+        assert_eq!(mode(&data.secrets()), 0o700);
+        assert_eq!(mode(&data.secrets_file()), 0o600);
+    }
+
+    #[test]
+    fn damage_is_told_with_its_cure() {
+        type Spoil = fn(&Path);
+        let cases: [(&str, Spoil, &[&str]); 9] = [
+            (
+                "torn secrets",
+                |at| std::fs::write(at.join(SECRETS), "{\"jwt-si").unwrap(),
+                &["secrets.json is damaged", "ends every sign-in", "`rm -r "],
+            ),
+            (
+                "no secrets",
+                |at| std::fs::remove_file(at.join(SECRETS)).unwrap(),
+                &["secrets.json is damaged (it is missing)"],
+            ),
+            (
+                "another's public key",
+                |at| {
+                    let text = std::fs::read_to_string(at.join(SECRETS)).unwrap();
+                    let mut file: SecretsFile = serde_json::from_str(&text).unwrap();
+                    file.jwt_keys
+                        .values_mut()
+                        .for_each(|key| *key = URL_SAFE_NO_PAD.encode([7; 32]));
+                    std::fs::write(at.join(SECRETS), json(&file).unwrap()).unwrap();
+                },
+                &["lacks the signing key's public half"],
+            ),
+            (
+                "torn tokens",
+                |at| std::fs::write(at.join(API_TOKENS), "[").unwrap(),
+                &["api-tokens.json is damaged", "`rm "],
+            ),
+            (
+                "half certificates",
+                |at| std::fs::remove_file(at.join(ISSUER_KEY)).unwrap(),
+                &[
+                    "issuer.key is damaged (it is missing, the others are there)",
+                    "`rm -f ",
+                ],
+            ),
+            (
+                "no certificate",
+                |at| std::fs::write(at.join(ROOT), "hello").unwrap(),
+                &["ca.crt is damaged (it is not a certificate)"],
+            ),
+            (
+                "another's key",
+                |at| {
+                    let key = KeyPair::generate().unwrap().serialize_pem();
+                    std::fs::write(at.join(ISSUER_KEY), key).unwrap();
+                },
+                &["issuer.key is damaged (it does not belong to issuer.crt)"],
+            ),
+            (
+                "a folder for a file",
+                |at| {
+                    std::fs::remove_file(at.join(API_TOKENS)).unwrap();
+                    std::fs::create_dir(at.join(API_TOKENS)).unwrap();
+                },
+                &["cannot use", "api-tokens.json"],
+            ),
+            (
+                "a file for the folder",
+                |at| {
+                    std::fs::remove_dir_all(at).unwrap();
+                    std::fs::write(at, "").unwrap();
+                },
+                &["secrets is not a folder"],
+            ),
+        ];
+        for (name, spoil, expected) in cases {
+            let (_parent, data) = fresh();
+            Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+            spoil(&data.secrets());
+            let told = Secrets::ensure(&data, &[app("tasks", 0)], now())
+                .err()
+                .unwrap()
+                .to_string();
+            for part in expected {
+                assert!(told.contains(part), "{name}: {told}");
+            }
+            assert!(!told.contains('\n'), "{name}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_cure_cures() {
+        let (_parent, data) = fresh();
+        Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        for name in [ROOT, ISSUER, ISSUER_KEY, API_TOKENS] {
+            std::fs::remove_file(data.secrets().join(name)).unwrap();
+        }
+        let (_, outcome) = Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        assert_eq!(outcome, Outcome::Extended);
+        std::fs::remove_dir_all(data.secrets()).unwrap();
+        let (_, outcome) = Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        assert_eq!(outcome, Outcome::Made);
+    }
+
+    #[test]
+    fn before_the_first_start_the_key_says_what_to_do() {
+        let (_parent, data) = fresh();
+        let told = JwtKey::read(&data).err().unwrap().to_string();
+        assert!(
+            told.contains("start the stack first: `cargo docket up`"),
+            "{told}"
+        );
+    }
+}
