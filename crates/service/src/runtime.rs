@@ -20,6 +20,14 @@ pub trait Runtime: Transport {
     /// Waits.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
+    /// What ends a wait when it is dropped.
+    type Waker: Send;
+
+    /// A wait of one request for another of the same instance: it ends when the waker is dropped. Requests of an
+    /// instance are tasks of the component model, which Rust's own wakers do not reach, so nothing else may be waited
+    /// for across requests: no channel, no async lock.
+    fn wait(&self) -> (Self::Waker, impl Future<Output = ()> + Send + 'static);
+
     /// Lets `task` go on after the answer was given.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 }

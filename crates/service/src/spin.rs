@@ -7,6 +7,8 @@ use futures::future::{Either, select};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
+use spin_sdk::wasip3::wit_bindgen::StreamWriter;
+use spin_sdk::wasip3::wit_stream;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -69,6 +71,16 @@ impl Runtime for Spin {
 
     async fn sleep(&self, duration: Duration) {
         spin_sdk::time::sleep(duration).await;
+    }
+
+    type Waker = StreamWriter<u8>;
+
+    fn wait(&self) -> (Self::Waker, impl Future<Output = ()> + Send + 'static) {
+        let (writer, mut reader) = wit_stream::new::<u8>();
+        // The stream carries nothing: its end is the sign.
+        (writer, async move {
+            let _end = reader.next().await;
+        })
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -22,7 +22,7 @@ pub struct Config {
 
 /// The function's state.
 #[derive(Clone)]
-pub struct App<R> {
+pub struct App<R: Runtime> {
     pub(crate) store: Store<R>,
     pub(crate) outbox: Outbox<R>,
     verifier: Verifier<R>,

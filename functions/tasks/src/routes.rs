@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use docket_domain::list::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Query};
@@ -12,6 +12,7 @@ use docket_domain::todotxt::{self, Problem as LineProblem};
 use docket_domain::{AccountId, Command, FieldErrorCode, NewTask, Rejection, TaskId, TaskInput};
 use docket_service::serve::closed;
 use docket_service::{Caller, Code, Internal, Json, Problem, Runtime, body};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
@@ -81,56 +82,48 @@ async fn create<R: Runtime>(
 async fn read<R: Runtime>(
     State(app): State<App<R>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
 ) -> Result<Response, Problem> {
-    Ok(shown(
-        &app.store.task(&caller.account, task_id(&id)?).await?,
-    ))
+    Ok(shown(&app.store.task(&caller.account, id).await?))
 }
 
 async fn update<R: Runtime>(
     State(app): State<App<R>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
     Json(input): Json<TaskInput>,
 ) -> Result<Response, Problem> {
-    change(
-        &app,
-        &caller,
-        &headers,
-        Command::Update(task_id(&id)?, input),
-    )
-    .await
+    change(&app, &caller, &headers, Command::Update(id, input)).await
 }
 
 async fn complete<R: Runtime>(
     State(app): State<App<R>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    change(&app, &caller, &headers, Command::Complete(task_id(&id)?)).await
+    change(&app, &caller, &headers, Command::Complete(id)).await
 }
 
 async fn reopen<R: Runtime>(
     State(app): State<App<R>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    change(&app, &caller, &headers, Command::Reopen(task_id(&id)?)).await
+    change(&app, &caller, &headers, Command::Reopen(id)).await
 }
 
 async fn delete<R: Runtime>(
     State(app): State<App<R>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let if_version = if_match(&headers)?;
     app.store
-        .change(&caller, if_version, &Command::Delete(task_id(&id)?))
+        .change(&caller, if_version, &Command::Delete(id))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -255,9 +248,18 @@ fn only(applied: Applied) -> Result<Task, Problem> {
         .ok_or_else(|| Problem::internal("a change of one task without a task"))
 }
 
-fn task_id(text: &str) -> Result<TaskId, Problem> {
-    // An id that cannot be is no different from one that is not.
-    TaskId::parse(text).ok_or_else(|| Rejection::NotFound.into())
+/// The task's id in the path. An id that cannot be is no different from one that is not.
+struct Id(TaskId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = Path::<String>::from_request_parts(parts, state).await.ok();
+        id.and_then(|Path(id)| TaskId::parse(&id))
+            .map(Self)
+            .ok_or_else(|| Rejection::NotFound.into())
+    }
 }
 
 /// The version that If-Match demands (RFC 9110): `"<version>"`, or `*` for any.

@@ -44,11 +44,11 @@ struct Etags {
 
 /// Reads and changes shelves.
 #[derive(Clone)]
-pub struct Store<R> {
+pub struct Store<R: Runtime> {
     runtime: R,
     sidecar: Sidecar<R>,
     outbox: Outbox<R>,
-    turns: Turns,
+    turns: Turns<R>,
 }
 
 /// One try of a change, as far as it came.
@@ -62,10 +62,10 @@ struct Attempt {
 impl<R: Runtime> Store<R> {
     pub(crate) fn new(runtime: R, sidecar: Sidecar<R>, outbox: Outbox<R>) -> Self {
         Self {
+            turns: Turns::new(runtime.clone()),
             runtime,
             sidecar: sidecar.within(CALL),
             outbox,
-            turns: Turns::default(),
         }
     }
 

@@ -1,0 +1,333 @@
+//! A platform in memory: a clock that goes on while somebody sleeps, and a sidecar that keeps keys and topics. It takes the
+//! parts of Dapr's API that the function uses, and can be told to fail. (The real Dapr is met in the whole-system
+//! tests.)
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use docket_domain::{Entropy, Instant};
+use docket_service::Runtime;
+use docket_service::auth::Claims;
+use docket_sidecar::{Transport, TransportError};
+use ed25519_dalek::SigningKey;
+use futures::future::{BoxFuture, FutureExt as _};
+use http::{Method, Request, Response, StatusCode};
+use jwt_compact::alg::Ed25519;
+use jwt_compact::{AlgorithmExt as _, Header, TimeOptions};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// What the next calls of a kind come to, before the sidecar is well again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The call works.
+    None,
+    /// The call has no effect and no answer.
+    Away,
+    /// The call has its effect, and the answer is lost.
+    AnswerLost,
+}
+
+#[derive(Default)]
+pub struct World {
+    pub micros: i64,
+    drawn: u128,
+    etags: u64,
+    /// Key to value and etag.
+    pub state: BTreeMap<String, (Value, u64)>,
+    /// Topic and event, in the order of their publishing.
+    pub published: Vec<(String, Value)>,
+    /// For the next transactions.
+    pub transactions: VecDeque<Fault>,
+    /// For the next publishings.
+    pub publishings: VecDeque<Fault>,
+    /// Nothing answers at all.
+    pub away: bool,
+    spawned: Vec<BoxFuture<'static, ()>>,
+}
+
+/// The platform.
+#[derive(Clone, Default)]
+pub struct Fake(Arc<Mutex<World>>);
+
+pub const NOW: &str = "2026-11-23T08:00:00Z";
+pub const KEY_ID: &str = "k1";
+pub const APP_TOKEN: &str = "from-the-sidecar";
+
+/// A key for these tests alone.
+pub fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+impl Fake {
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+
+    /// Runs what goes on after the answers.
+    pub async fn settle(&self) {
+        loop {
+            let spawned = std::mem::take(&mut self.world().spawned);
+            if spawned.is_empty() {
+                return;
+            }
+            futures::future::join_all(spawned).await;
+        }
+    }
+
+    /// The instance dies: what was to go on after the answers never will.
+    pub fn crash(&self) {
+        self.world().spawned.clear();
+    }
+
+    /// The ids of the events of a topic, in the order of their first publishing.
+    pub fn events(&self, topic: &str) -> Vec<Value> {
+        let mut seen = Vec::new();
+        for (t, event) in &self.world().published {
+            if t == topic && !seen.contains(event) {
+                seen.push(event.clone());
+            }
+        }
+        seen
+    }
+
+    /// The keys that begin with `prefix`.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        self.world()
+            .state
+            .keys()
+            .filter(|key| key.starts_with(prefix))
+            .cloned()
+            .collect()
+    }
+
+    /// A token of an account, changed as the test likes.
+    pub fn token(
+        &self,
+        account: &str,
+        change: impl FnOnce(&mut Claims, &mut i64, &mut String),
+    ) -> String {
+        let mut claims = Claims {
+            iss: "docket".into(),
+            aud: "docket".into(),
+            sub: account.into(),
+            jti: "j".into(),
+            email: String::new(),
+        };
+        let (mut seconds, mut kid) = (3_600, KEY_ID.to_owned());
+        change(&mut claims, &mut seconds, &mut kid);
+        let now = self.now().to_datetime();
+        let time = TimeOptions::new(chrono::TimeDelta::zero(), move || now);
+        let claims = jwt_compact::Claims::new(claims)
+            .set_duration_and_issuance(&time, chrono::TimeDelta::seconds(seconds));
+        Ed25519
+            .token(&Header::empty().with_key_id(kid), &claims, &signing_key())
+            .unwrap()
+    }
+
+    fn call(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Result<(StatusCode, String, Value), TransportError> {
+        let path = request.uri().path().to_owned();
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let mut world = self.world();
+        if world.away {
+            return Err(TransportError::Failed("connection refused".into()));
+        }
+        let fault = if path.ends_with("/transaction") {
+            world.transactions.pop_front()
+        } else if path.contains("/publish/") {
+            world.publishings.pop_front()
+        } else {
+            None
+        };
+        if fault == Some(Fault::Away) {
+            return Err(TransportError::TimedOut(Duration::ZERO));
+        }
+        let answer = world.answer(request, &path, &body);
+        match fault {
+            Some(Fault::AnswerLost) => Err(TransportError::TimedOut(Duration::ZERO)),
+            _ => Ok(answer),
+        }
+    }
+}
+
+impl World {
+    fn answer(
+        &mut self,
+        request: &Request<Bytes>,
+        path: &str,
+        body: &Value,
+    ) -> (StatusCode, String, Value) {
+        let done = (StatusCode::NO_CONTENT, String::new(), Value::Null);
+        if path == "/v1.0/secrets/secrets/jwt-keys" {
+            let key = URL_SAFE_NO_PAD.encode(signing_key().verifying_key().as_bytes());
+            return (StatusCode::OK, String::new(), json!({ KEY_ID: key }));
+        }
+        if let Some(topic) = path.strip_prefix("/v1.0/publish/pubsub/") {
+            self.published.push((topic.to_owned(), body.clone()));
+            return done;
+        }
+        if let Some(topic) = path.strip_prefix("/v1.0-alpha1/publish/bulk/pubsub/") {
+            let events = body
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| (topic.to_owned(), entry["event"].clone()));
+            self.published.extend(events);
+            return done;
+        }
+        match (
+            request.method().clone(),
+            path.strip_prefix("/v1.0/state/state/").unwrap(),
+        ) {
+            (Method::POST, "transaction") => {
+                if self.transact(body["operations"].as_array().unwrap()) {
+                    done
+                } else {
+                    let refusal = json!({ "errorCode": "ERR_STATE_TRANSACTION", "message": "possible etag mismatch" });
+                    (StatusCode::INTERNAL_SERVER_ERROR, String::new(), refusal)
+                }
+            }
+            (Method::POST, "bulk") => {
+                let keys = body["keys"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|key| key.as_str().unwrap());
+                let items: Vec<Value> = keys
+                    .map(|key| match self.state.get(key) {
+                        Some((value, etag)) => {
+                            json!({ "key": key, "data": value, "etag": etag.to_string() })
+                        }
+                        None => json!({ "key": key }),
+                    })
+                    .collect();
+                (StatusCode::OK, String::new(), items.into())
+            }
+            (Method::GET, key) => match self.state.get(key) {
+                Some((value, etag)) => (StatusCode::OK, etag.to_string(), value.clone()),
+                None => done,
+            },
+            (Method::DELETE, key) => {
+                let etag = request.headers()["if-match"].to_str().unwrap();
+                match self.state.get(key) {
+                    Some((_, current)) if current.to_string() == etag => {
+                        self.state.remove(key);
+                        done
+                    }
+                    _ => (StatusCode::CONFLICT, String::new(), Value::Null),
+                }
+            }
+            (method, key) => panic!("{method} {key}"),
+        }
+    }
+
+    fn transact(&mut self, operations: &[Value]) -> bool {
+        let requests = || operations.iter().map(|operation| &operation["request"]);
+        let holds = requests().all(|request| {
+            assert_eq!(
+                request["options"]["concurrency"], "first-write",
+                "every write is guarded"
+            );
+            let current = self
+                .state
+                .get(request["key"].as_str().unwrap())
+                .map(|(_, etag)| etag.to_string());
+            current.as_deref() == request["etag"].as_str()
+        });
+        if holds {
+            for request in requests() {
+                self.etags += 1;
+                let value = (request["value"].clone(), self.etags);
+                self.state
+                    .insert(request["key"].as_str().unwrap().to_owned(), value);
+            }
+        }
+        holds
+    }
+}
+
+impl Transport for Fake {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        _: Duration,
+    ) -> Result<Response<Bytes>, TransportError> {
+        assert_eq!(request.headers()["dapr-api-token"], "to-the-sidecar");
+        // Lets the others go on, so that requests at once really are.
+        yield_now().await;
+        let (status, etag, body) = self.call(&request)?;
+        yield_now().await;
+        let mut response = Response::builder().status(status);
+        if !etag.is_empty() {
+            response = response.header("etag", etag);
+        }
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            body.to_string().into()
+        };
+        Ok(response.body(body).unwrap())
+    }
+}
+
+impl Runtime for Fake {
+    fn now(&self) -> Instant {
+        Instant::parse(NOW)
+            .unwrap()
+            .plus_millis(self.world().micros / 1_000)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.world().micros as u64)
+    }
+
+    fn entropy(&self) -> Entropy {
+        let mut world = self.world();
+        world.drawn += 1;
+        // Spread over all bits, as chance would be.
+        Entropy(
+            world
+                .drawn
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+        )
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let wake = self.elapsed() + duration;
+        while self.elapsed() < wake {
+            yield_now().await;
+            // Each look at the clock of each sleeper takes its time: nobody sleeps for ever.
+            self.world().micros += 50;
+        }
+    }
+
+    type Waker = futures::channel::oneshot::Sender<()>;
+
+    fn wait(&self) -> (Self::Waker, impl Future<Output = ()> + Send + 'static) {
+        let (waker, woken) = futures::channel::oneshot::channel();
+        (waker, woken.map(drop))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.world().spawned.push(task.boxed());
+    }
+}
+
+async fn yield_now() {
+    let mut yielded = false;
+    futures::future::poll_fn(|context| {
+        if yielded {
+            return std::task::Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
