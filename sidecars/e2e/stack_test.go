@@ -126,7 +126,11 @@ func (s *stack) start(t testing.TB, name string, environment []string, arguments
 	log, err := os.Create(s.path("logs/" + name + ".jsonl"))
 	must(t, err)
 	p := &process{name: name, log: log.Name(), exited: make(chan struct{})}
-	p.command = exec.Command(filepath.Join(binaries, name), arguments...)
+	program := filepath.Join(binaries, name)
+	if other := os.Getenv("DAPRD"); name == "daprd" && other != "" {
+		program = other // to compare benchmarks with another build
+	}
+	p.command = exec.Command(program, arguments...)
 	p.command.Env = append([]string{"DOCKET_WATCH_STDIN=1", "PATH=" + os.Getenv("PATH"), "HOME=" + s.folder}, environment...)
 	p.command.Stdout, p.command.Stderr = log, log
 	p.stdin, err = p.command.StdinPipe()
