@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ const (
 	defaultRetention      = 30 * 24 * time.Hour
 	defaultRetentionBytes = 256 << 20
 )
+
+var topicName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`)
 
 func main() {
 	config, err := parse(os.Args[1:], os.Stdout)
@@ -75,8 +78,11 @@ func parse(arguments []string, help io.Writer) (broker.Config, error) {
 func parseTopic(text string) (broker.Topic, error) {
 	name, count, found := strings.Cut(text, ":")
 	partitions, err := strconv.Atoi(count)
-	if !found || name == "" || err != nil || partitions < 1 {
+	if !found || err != nil || partitions < 1 {
 		return broker.Topic{}, errors.New("must be NAME:PARTITIONS, such as task-events:8")
+	}
+	if !topicName.MatchString(name) {
+		return broker.Topic{}, fmt.Errorf("%q is no topic name: letters, digits, dots, dashes and underscores only", name)
 	}
 	return broker.Topic{Name: name, Partitions: partitions}, nil
 }

@@ -104,7 +104,8 @@ func Open(ctx context.Context, config Config) (_ *Broker, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDamaged, err), listener.Close())
 	}
-	if b.client, err = kgo.NewClient(kgo.SeedBrokers(b.address)); err != nil {
+	// The client's cache of topics would hide from Trim what was made a moment ago.
+	if b.client, err = kgo.NewClient(kgo.SeedBrokers(b.address), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
 		return nil, err
 	}
 	b.admin = kadm.NewClient(b.client)
