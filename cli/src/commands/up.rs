@@ -163,8 +163,9 @@ impl Args {
             console.follow(Follow::Everything);
         }
         let started = || {
-            let _ = registry.change(|stack| stack.phase = Phase::Running);
             self.tell_started(project, data, ports, console, began.elapsed());
+            // A detached start ends here: all was said by now.
+            let _ = registry.change(|stack| stack.phase = Phase::Running);
         };
         let policy = Policy::default();
         let ending = watch_the_end(requests.clone(), &registry, console);
@@ -339,14 +340,21 @@ impl Args {
     }
 }
 
-/// The host as `cargo docket build` leaves it.
+/// The host as `cargo docket build` leaves it: in cargo's target folder, where this program is too.
 fn built_host(project: &Project) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    project
+    let usual = project
         .root()
         .join(target)
         .join("debug")
-        .join("docket-host")
+        .join("docket-host");
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name("docket-host"));
+    match beside {
+        Some(beside) if !usual.exists() && beside.exists() => beside,
+        _ => usual,
+    }
 }
 
 /// Shows what the supervisor said since the last time.
