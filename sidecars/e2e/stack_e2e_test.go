@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	binaries = folder
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder+"/", "./cmd/...")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder+"/", "./cmd/...")
 	build.Dir = ".."
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
@@ -47,6 +48,8 @@ func TestStack(t *testing.T) {
 	t.Run("cron binding", s.testCron)
 	t.Run("job", s.testJob)
 	t.Run("metadata", s.testMetadata)
+	t.Run("second sidecar", s.testSecondSidecar)
+	t.Run("loopback", s.testLoopback)
 	t.Run("end of standard input", s.testStop)
 }
 
@@ -162,6 +165,65 @@ func (s *stack) testMetadata(t *testing.T) {
 	}
 	if status, _ := s.call(t, http.MethodGet, "/v1.0/healthz/outbound", nil); status != 204 {
 		t.Fatalf("outbound health: %d", status)
+	}
+}
+
+// testSecondSidecar starts the sidecar of another app before that app: it serves, but is not healthy. It finds
+// the first by name, and the first's access control refuses it.
+func (s *stack) testSecondSidecar(t *testing.T) {
+	port := freePorts(t, 1)[0]
+	other := s.startSidecar(s.test, "stranger", port) // it must outlive this part of the test
+	waitHealthy(t, other+"/v1.0/healthz/outbound", http.StatusNoContent)
+	if status, body := s.call(t, "GET", other+"/v1.0/healthz", nil); status != 500 {
+		t.Fatalf("without its app it says that it is healthy: %d %s", status, body)
+	}
+	if status, body := s.call(t, "POST", other+"/v1.0/state/state", []any{}); status != 500 || !strings.Contains(body, "ERR_STATE_STORE_NOT_CONFIGURED") {
+		t.Fatalf("a component of another scope: %d %s", status, body)
+	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	must(t, err)
+	server := &http.Server{Handler: http.NotFoundHandler()}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	waitHealthy(t, other+"/v1.0/healthz", http.StatusNoContent)
+
+	status, body := s.call(t, "POST", other+"/v1.0/invoke/tasks/method/internal/tasks/anything", map[string]any{})
+	if status != 403 || !strings.Contains(body, "spiffe://public/ns/default/stranger") {
+		t.Fatalf("invocation: %d %s", status, body)
+	}
+}
+
+// testLoopback looks at every socket on which the programs listen.
+func (s *stack) testLoopback(t *testing.T) {
+	listening := 0
+	for _, p := range s.processes {
+		sockets := make(map[string]bool)
+		folder := fmt.Sprintf("/proc/%d/fd", p.command.Process.Pid)
+		entries, err := os.ReadDir(folder)
+		must(t, err)
+		for _, entry := range entries {
+			if target, err := os.Readlink(filepath.Join(folder, entry.Name())); err == nil {
+				sockets[strings.TrimSuffix(strings.TrimPrefix(target, "socket:["), "]")] = true
+			}
+		}
+		for _, table := range []string{"tcp", "tcp6"} {
+			content, err := os.ReadFile("/proc/net/" + table)
+			must(t, err)
+			for _, line := range strings.Split(string(content), "\n") {
+				const listen, loopback4, loopback6 = "0A", "0100007F", "00000000000000000000000001000000"
+				fields := strings.Fields(line)
+				if len(fields) < 10 || fields[3] != listen || !sockets[fields[9]] {
+					continue
+				}
+				listening++
+				if host, _, _ := strings.Cut(fields[1], ":"); host != loopback4 && host != loopback6 {
+					t.Errorf("%s listens on %s", p.name, fields[1])
+				}
+			}
+		}
+	}
+	if listening < 16 {
+		t.Errorf("found only %d sockets", listening)
 	}
 }
 

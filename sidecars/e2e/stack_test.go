@@ -40,6 +40,10 @@ type stack struct {
 	sidecar string // base URL of Dapr's HTTP API
 	app     *app
 
+	sentry, scheduler string // addresses
+	anchors           string // the root certificate
+
+	test      testing.TB // the whole test, whose end stops what is started
 	processes []*process
 }
 
@@ -56,8 +60,8 @@ type process struct {
 // startStack starts everything and waits until each part says that it is healthy.
 func startStack(t testing.TB) *stack {
 	t.Helper()
-	s := &stack{folder: t.TempDir(), app: newApp(t)}
-	ports := freePorts(t, 13)
+	s := &stack{folder: t.TempDir(), app: newApp(t), test: t}
+	ports := freePorts(t, 9)
 	address := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	port := func(i int) string { return fmt.Sprint(ports[i]) }
 	for _, name := range []string{"logs", "secrets", "state", "resources"} {
@@ -92,28 +96,39 @@ func startStack(t testing.TB) *stack {
 	waitHealthy(t, "http://"+address(5)+"/healthz", http.StatusOK)
 	waitOpen(t, s.broker)
 
-	s.sidecar = "http://" + address(9)
-	s.start(t, "daprd",
-		[]string{
-			"NAMESPACE=default", "APP_API_TOKEN=" + appToken, "DAPR_API_TOKEN=" + daprToken,
-			"DAPR_TRUST_ANCHORS=" + anchors,
-			"DOCKET_BROKERS=" + s.broker,
-			"DOCKET_STATE_CONNECTION=" + s.path("state/tasks.db"),
-			"DOCKET_SECRETS_FILE=" + s.path("secrets/secrets.json"),
-		},
-		"--app-id", "tasks", "--app-port", fmt.Sprint(s.app.port), "--app-channel-address", "127.0.0.1",
-		"--resources-path", "../../components", "--resources-path", "../../components/local",
-		"--resources-path", s.path("resources"),
-		"--config", "../../components/configurations/tasks.yaml", "--config", s.path("local.yaml"),
-		"--dapr-http-port", port(9), "--dapr-grpc-port", port(10),
-		"--dapr-internal-grpc-port", port(11), "--metrics-port", port(12),
-		"--dapr-listen-addresses", "127.0.0.1", "--dapr-internal-grpc-listen-address", "127.0.0.1",
-		"--metrics-listen-address", "127.0.0.1",
-		"--enable-mtls", "--sentry-address", address(1), "--control-plane-trust-domain", trustDomain,
-		"--scheduler-host-address", address(4), "--log-as-json", "--enable-api-logging=false",
-		"--dapr-graceful-shutdown-seconds", "5")
+	s.sentry, s.scheduler, s.anchors = address(1), address(4), anchors
+	s.sidecar = s.startSidecar(t, "tasks", s.app.port, "../../components/configurations/tasks.yaml")
 	waitHealthy(t, s.sidecar+"/v1.0/healthz", http.StatusNoContent)
 	return s
+}
+
+// startSidecar starts a sidecar with its own configuration, if it has one, and returns the base URL of its API.
+func (s *stack) startSidecar(t testing.TB, appID string, appPort int, configuration ...string) string {
+	t.Helper()
+	ports := freePorts(t, 4)
+	arguments := []string{
+		"--app-id", appID, "--app-port", fmt.Sprint(appPort), "--app-channel-address", "127.0.0.1",
+		"--resources-path", "../../components", "--resources-path", "../../components/local",
+		"--resources-path", s.path("resources"),
+		"--dapr-http-port", fmt.Sprint(ports[0]), "--dapr-grpc-port", fmt.Sprint(ports[1]),
+		"--dapr-internal-grpc-port", fmt.Sprint(ports[2]), "--metrics-port", fmt.Sprint(ports[3]),
+		"--dapr-listen-addresses", "127.0.0.1", "--dapr-internal-grpc-listen-address", "127.0.0.1",
+		"--metrics-listen-address", "127.0.0.1",
+		"--enable-mtls", "--sentry-address", s.sentry, "--control-plane-trust-domain", trustDomain,
+		"--scheduler-host-address", s.scheduler, "--log-as-json", "--enable-api-logging=false",
+		"--dapr-graceful-shutdown-seconds", "5",
+	}
+	for _, file := range append(configuration, s.path("local.yaml")) {
+		arguments = append(arguments, "--config", file)
+	}
+	s.start(t, "daprd", []string{
+		"NAMESPACE=default", "APP_API_TOKEN=" + appToken, "DAPR_API_TOKEN=" + daprToken,
+		"DAPR_TRUST_ANCHORS=" + s.anchors,
+		"DOCKET_BROKERS=" + s.broker,
+		"DOCKET_STATE_CONNECTION=" + s.path("state/"+appID+".db"),
+		"DOCKET_SECRETS_FILE=" + s.path("secrets/secrets.json"),
+	}, arguments...)
+	return fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 }
 
 func (s *stack) path(name string) string {
@@ -123,7 +138,7 @@ func (s *stack) path(name string) string {
 // start runs one of the built programs; the test's end stops it and, if the test failed, shows its log.
 func (s *stack) start(t testing.TB, name string, environment []string, arguments ...string) *process {
 	t.Helper()
-	log, err := os.Create(s.path("logs/" + name + ".jsonl"))
+	log, err := os.Create(s.path(fmt.Sprintf("logs/%s-%d.jsonl", name, len(s.processes))))
 	must(t, err)
 	p := &process{name: name, log: log.Name(), exited: make(chan struct{})}
 	program := filepath.Join(binaries, name)
@@ -171,7 +186,7 @@ func (p *process) ended(t testing.TB) error {
 	}
 }
 
-// call sends a request to the sidecar and returns the status and the body.
+// call sends a request to the sidecar, or to another at a full URL, and returns the status and the body.
 func (s *stack) call(t testing.TB, method, path string, body any, header ...string) (int, string) {
 	t.Helper()
 	var content io.Reader
@@ -180,7 +195,10 @@ func (s *stack) call(t testing.TB, method, path string, body any, header ...stri
 		must(t, err)
 		content = bytes.NewReader(encoded)
 	}
-	request, err := http.NewRequest(method, s.sidecar+path, content)
+	if strings.HasPrefix(path, "/") {
+		path = s.sidecar + path
+	}
+	request, err := http.NewRequest(method, path, content)
 	must(t, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Dapr-Api-Token", daprToken)
