@@ -241,6 +241,3 @@ fn caller(claims: &Claims) -> Result<Caller, Problem> {
 fn instant(at: DateTime<Utc>) -> Instant {
     Instant::from_datetime(&at).unwrap_or(Instant::MAX)
 }
-
-#[cfg(test)]
-mod tests;

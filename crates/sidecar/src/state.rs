@@ -41,6 +41,8 @@ pub struct Item {
 pub enum Operation {
     /// Writes a value.
     Upsert(Upsert),
+    /// Removes a key.
+    Delete(Delete),
 }
 
 /// What to write, and on which condition.
@@ -52,6 +54,14 @@ pub struct Upsert {
     etag: Option<Etag>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Options>,
+}
+
+/// What to remove, and at which version alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delete {
+    key: String,
+    etag: Etag,
+    options: Options,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -82,18 +92,13 @@ impl Operation {
         }))
     }
 
-    /// Writes `value` whatever is there: for keys that another key of the transaction guards.
-    ///
-    /// # Errors
-    /// As for [`Self::guarded`].
-    pub fn unguarded<V: Serialize>(key: String, value: &V) -> Result<Self, serde_json::Error> {
-        let value = serde_json::value::to_raw_value(value)?;
-        Ok(Self::Upsert(Upsert {
+    /// Removes the key if it is still at the version `etag`.
+    pub fn delete(key: String, etag: Etag) -> Self {
+        Self::Delete(Delete {
             key,
-            value,
-            etag: None,
-            options: None,
-        }))
+            etag,
+            options: FIRST_WRITE,
+        })
     }
 }
 
@@ -126,6 +131,22 @@ impl<T: Transport> Sidecar<T> {
             value: response.into_body(),
             etag,
         }))
+    }
+
+    /// Reads a key in the form of [`Self::get_states`].
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get_item(&self, store: &str, key: &str) -> Result<Item, Error> {
+        let (data, etag) = match self.get_state(store, key).await? {
+            Some(entry) => (Some(parse("state get", &entry.value)?), Some(entry.etag)),
+            None => (None, None),
+        };
+        Ok(Item {
+            key: key.to_owned(),
+            data,
+            etag,
+        })
     }
 
     /// Reads many keys, in any order; each is answered, existing or not.

@@ -106,14 +106,14 @@ fn a_transaction_says_its_guards() {
     let operations = [
         Operation::guarded("a".to_owned(), &1, Some(Etag("7".to_owned()))).unwrap(),
         Operation::guarded("b".to_owned(), &json!({ "c": 2 }), None).unwrap(),
-        Operation::unguarded("d".to_owned(), &3).unwrap(),
+        Operation::delete("d".to_owned(), Etag("9".to_owned())),
     ];
     block_on(sidecar.transact("state", &operations)).unwrap();
     let first = json!({ "concurrency": "first-write" });
     let expected = json!({ "operations": [
         { "operation": "upsert", "request": { "key": "a", "value": 1, "etag": "7", "options": first } },
         { "operation": "upsert", "request": { "key": "b", "value": { "c": 2 }, "options": first } },
-        { "operation": "upsert", "request": { "key": "d", "value": 3 } },
+        { "operation": "delete", "request": { "key": "d", "etag": "9", "options": first } },
     ] });
     assert_eq!(
         last(&sidecar),

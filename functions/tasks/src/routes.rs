@@ -209,11 +209,7 @@ async fn import_batch<R: Runtime>(
 }
 
 async fn sweep<R: Runtime>(State(app): State<App<R>>, _: Internal) -> Result<Response, Problem> {
-    let freed = app
-        .outbox
-        .sweep(app.outbox.now())
-        .await
-        .map_err(unavailable)?;
+    let freed = app.outbox.sweep().await.map_err(unavailable)?;
     Ok(axum::Json(json!({ "freed": freed })).into_response())
 }
 

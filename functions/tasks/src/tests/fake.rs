@@ -241,11 +241,16 @@ impl World {
             current.as_deref() == request["etag"].as_str()
         });
         if holds {
-            for request in requests() {
-                self.etags += 1;
-                let value = (request["value"].clone(), self.etags);
-                self.state
-                    .insert(request["key"].as_str().unwrap().to_owned(), value);
+            for operation in operations {
+                let request = &operation["request"];
+                let key = request["key"].as_str().unwrap();
+                if operation["operation"] == "delete" {
+                    self.state.remove(key);
+                } else {
+                    self.etags += 1;
+                    self.state
+                        .insert(key.to_owned(), (request["value"].clone(), self.etags));
+                }
             }
         }
         holds
