@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use docket_domain::list::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Query};
 use docket_domain::shelf::Applied;
-use docket_domain::task::{Status, Task};
+use docket_domain::task::{Status, Task, TaskView};
 use docket_domain::todotxt::{self, Problem as LineProblem};
 use docket_domain::{AccountId, Command, FieldErrorCode, NewTask, Rejection, TaskId, TaskInput};
 use docket_service::serve::closed;
@@ -51,12 +51,24 @@ async fn list<R: Runtime>(
     let query = list_query(query.as_deref().unwrap_or_default(), &caller.account)?;
     app.store
         .page(&caller.account, &query, |page, total| {
-            let tasks: Vec<_> = page.tasks.iter().map(|task| task.view()).collect();
+            let tasks = page.tasks.iter().map(|task| task.view()).collect();
             let next_cursor = page.next.map(|cursor| cursor.encode());
-            let body = json!({ "tasks": tasks, "next_cursor": next_cursor, "total": total });
-            axum::Json(body).into_response()
+            axum::Json(Listed {
+                tasks,
+                next_cursor,
+                total,
+            })
+            .into_response()
         })
         .await
+}
+
+/// A page of tasks.
+#[derive(Serialize)]
+struct Listed<'a> {
+    tasks: Vec<TaskView<'a>>,
+    next_cursor: Option<String>,
+    total: u64,
 }
 
 async fn create<R: Runtime>(

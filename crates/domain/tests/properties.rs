@@ -1,0 +1,193 @@
+//! What holds for any input and any sequence of commands.
+
+use docket_domain::list::{Cursor, Query};
+use docket_domain::recurrence::Rule;
+use docket_domain::shelf::Applied;
+use docket_domain::task::{Before, Status};
+use docket_domain::{
+    AccountId, Actor, ActorKind, Command, Context, Entropy, Instant, NewTask, Shelf, TaskId,
+    TaskInput, due, todotxt,
+};
+use proptest::prelude::*;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A step of a life: what to do, and to which of the tasks so far.
+#[derive(Clone, Debug)]
+enum Step {
+    Create { bytes: usize },
+    Import { tasks: u8 },
+    Update(usize),
+    Complete(usize),
+    Reopen(usize),
+    Delete(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0_usize..7_000).prop_map(|bytes| Step::Create { bytes }),
+        1 => (1_u8..40).prop_map(|tasks| Step::Import { tasks }),
+        2 => any::<usize>().prop_map(Step::Update),
+        2 => any::<usize>().prop_map(Step::Complete),
+        1 => any::<usize>().prop_map(Step::Reopen),
+        1 => any::<usize>().prop_map(Step::Delete),
+    ]
+}
+
+fn context(n: u128) -> Context {
+    Context {
+        account: AccountId::parse("ann").unwrap(),
+        actor: Actor {
+            kind: ActorKind::Person,
+            id: "ann".to_owned(),
+        },
+        now: Instant::from_millis(1_790_000_000_000 + n as i64).unwrap(),
+        entropy: Entropy(n),
+        if_version: None,
+    }
+}
+
+fn input(json: serde_json::Value) -> TaskInput {
+    serde_json::from_value(json).unwrap()
+}
+
+fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
+    let pick = |at: usize| ids.get(at % ids.len().max(1)).copied();
+    Some(match step {
+        Step::Create { bytes } => Command::Create(input(
+            json!({ "title": "t", "description": "x".repeat(*bytes) }),
+        )),
+        Step::Import { tasks } => Command::Import {
+            tasks: (0..*tasks)
+                .map(|i| NewTask {
+                    input: input(json!({ "title": "imported" })),
+                    token: u64::from(i),
+                    ..NewTask::default()
+                })
+                .collect(),
+            scanned: 0,
+        },
+        Step::Update(at) => Command::Update(
+            pick(*at)?,
+            input(json!({ "title": format!("updated {n}") })),
+        ),
+        Step::Complete(at) => Command::Complete(pick(*at)?),
+        Step::Reopen(at) => Command::Reopen(pick(*at)?),
+        Step::Delete(at) => Command::Delete(pick(*at)?),
+    })
+}
+
+/// Every task of a status, read page by page with only the planned segments at hand.
+fn listed(shelf: &Shelf, status: Option<Status>, limit: usize) -> Vec<TaskId> {
+    let account = AccountId::parse("ann").unwrap();
+    let (mut ids, mut cursor) = (Vec::new(), None);
+    loop {
+        let query = Query {
+            status,
+            limit,
+            cursor,
+        };
+        let mut partial = Shelf::new(shelf.book.clone());
+        for number in query.plan(&shelf.book) {
+            partial
+                .segments
+                .insert(number, shelf.segments[&number].clone());
+        }
+        let page = query.page(&partial, &account);
+        ids.extend(page.tasks.iter().map(|task| task.id));
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => return ids,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_shelf_keeps_its_promises(steps in prop::collection::vec(step(), 1..150), limit in 1_usize..60) {
+        let mut shelf = Shelf::default();
+        // The same life in the simplest form.
+        let mut model: BTreeMap<TaskId, Option<Instant>> = BTreeMap::new();
+        let (mut ids, mut seq) = (Vec::new(), 0);
+        for (n, step) in steps.iter().enumerate() {
+            let Some(command) = command(step, n as u128, &ids) else { continue };
+            prop_assert!(shelf.missing(&command).is_empty());
+            let before = shelf.clone();
+            match shelf.apply(&command, &context(n as u128)) {
+                Ok(Applied { tasks, events, .. }) => {
+                    for event in &events {
+                        seq += 1;
+                        prop_assert_eq!(event.seq, seq, "no gap, no repetition");
+                    }
+                    for task in tasks {
+                        if matches!(command, Command::Delete(_)) {
+                            model.remove(&task.id);
+                        } else {
+                            if model.insert(task.id, task.completed_at).is_none() {
+                                ids.push(task.id);
+                            }
+                        }
+                    }
+                }
+                Err(_) => shelf = before,
+            }
+            prop_assert_eq!(shelf.book.seq, seq);
+        }
+        for (status, wanted) in [(None, None), (Some(Status::Open), Some(false)), (Some(Status::Done), Some(true))] {
+            let mut expected: Vec<TaskId> = model
+                .iter()
+                .filter(|(_, done)| wanted.is_none_or(|wanted| done.is_some() == wanted))
+                .map(|(id, _)| *id)
+                .collect();
+            prop_assert_eq!(shelf.book.total(status), expected.len() as u64);
+            let mut seen = listed(&shelf, status, limit);
+            let order: Vec<u64> = seen.iter().map(|id| shelf.task(*id).unwrap().created_seq).collect();
+            prop_assert!(order.is_sorted_by(|a, b| a > b), "newest first");
+            seen.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(seen, expected);
+        }
+        for segment in shelf.segments.values().chain([&shelf.book.newest]) {
+            prop_assert!(serde_json::to_vec(segment).unwrap().len() < 64 * 1024);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_panic(text in "\\PC{0,200}|[-A-Z0-9=;,:T]{0,80}|[x()+@:A-Z0-9 -]{0,80}") {
+        let account = AccountId::parse("ann").unwrap();
+        let _ = Rule::parse(&text);
+        let _ = Rule::parse(&format!("FREQ=DAILY;{text}"));
+        let _ = Rule::parse(&format!("cron:{text}"));
+        let _ = Cursor::decode(&text, &account, None);
+        let _ = Before::parse(&format!("P{text}"));
+        let _ = due::parse_date(&text);
+        let _ = due::parse_time(&text);
+        let _ = todotxt::read(&text);
+        if let Some(id) = TaskId::parse(&text) {
+            prop_assert_eq!(id.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ids_and_rules_survive_the_round_trip(segment: u32, token: u64, days in 1_u32..10_000) {
+        let id = TaskId::new(segment, token);
+        prop_assert_eq!(TaskId::parse(&id.to_string()), Some(id));
+        let rule = Rule::parse(&format!("freq=daily;interval={days}")).unwrap();
+        prop_assert_eq!(Rule::parse(rule.as_str()), Ok(rule.clone()));
+    }
+
+    #[test]
+    fn any_wall_clock_time_of_any_zone_has_one_instant(
+        zone in prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+        minutes in 0_i64..(60 * 24 * 365 * 20),
+    ) {
+        let start = due::parse_date("2024-01-01").unwrap().and_time(chrono::NaiveTime::MIN);
+        let wall = start + chrono::TimeDelta::minutes(minutes);
+        let at = due::resolve(wall, zone).unwrap();
+        let back = at.to_datetime().with_timezone(&zone).naive_local();
+        let moved = back - wall;
+        prop_assert!(moved >= chrono::TimeDelta::zero() && moved <= chrono::TimeDelta::hours(2), "{wall} {zone}: {back}");
+    }
+}
