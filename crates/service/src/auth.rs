@@ -35,6 +35,8 @@ const LEEWAY: TimeDelta = TimeDelta::seconds(5);
 const KEYS_LIVE: Duration = Duration::from_secs(300);
 /// How soon the keys are read again for a key id that is not among them.
 const KEYS_REST: Duration = Duration::from_secs(5);
+/// How long the reading of the keys may take.
+const KEYS_LIMIT: Duration = Duration::from_millis(800);
 /// How many verified tokens an instance remembers.
 const REMEMBERED: usize = 256;
 
@@ -137,7 +139,7 @@ impl<R: Runtime> Verifier<R> {
     pub fn new(runtime: R, sidecar: Sidecar<R>) -> Self {
         Self {
             runtime,
-            sidecar,
+            sidecar: sidecar.within(KEYS_LIMIT),
             cache: Arc::default(),
         }
     }

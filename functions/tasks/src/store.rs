@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::outbox::Outbox;
@@ -21,7 +22,8 @@ mod turns;
 
 /// The Dapr state store.
 pub const STATE: &str = "state";
-/// How long a change is tried before the answer is 503.
+/// How long a change is tried before the answer is 503. With the reading of the keys before it, a client waits less than
+/// three seconds.
 const DEADLINE: Duration = Duration::from_millis(2_000);
 /// How long one call to the sidecar may take.
 const CALL: Duration = Duration::from_millis(1_000);
@@ -145,7 +147,6 @@ impl<R: Runtime> Store<R> {
         if_version: Option<u64>,
         command: &Command,
     ) -> Result<Applied, Problem> {
-        let started = self.runtime.elapsed();
         let context = Context {
             account: caller.account.clone(),
             actor: caller.actor.clone(),
@@ -153,28 +154,39 @@ impl<R: Runtime> Store<R> {
             entropy: self.runtime.entropy(),
             if_version,
         };
+        let reason = Mutex::new(String::from("no answer yet"));
+        let trying = self.try_on(&context, command, &reason);
+        match select(pin!(trying), pin!(self.runtime.sleep(DEADLINE))).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => {
+                let reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
+                Err(Problem::unavailable(
+                    1,
+                    format!("not within {DEADLINE:?}: {reason}"),
+                ))
+            }
+        }
+    }
+
+    /// Tries until it works or is refused; notes why it did not work so far.
+    async fn try_on(
+        &self,
+        context: &Context,
+        command: &Command,
+        reason: &Mutex<String>,
+    ) -> Result<Applied, Problem> {
         // Changes of one account are guarded by the book's etag; taking turns only saves them from racing in vain.
-        let _turn = match select(
-            pin!(self.turns.take(&caller.account)),
-            pin!(self.runtime.sleep(TURN)),
-        )
-        .await
-        {
+        let turn = self.turns.take(&context.account);
+        let _turn = match select(pin!(turn), pin!(self.runtime.sleep(TURN))).await {
             Either::Left((turn, _)) => Some(turn),
             Either::Right(_) => None,
         };
         let mut last: Option<Attempt> = None;
-        let mut reason = String::from("no time left");
-        for round in 0_u32.. {
-            if round > 0 {
-                self.runtime.sleep(pause(round, context.entropy)).await;
-            }
-            if self.runtime.elapsed().saturating_sub(started) >= DEADLINE {
-                break;
-            }
-            match self.attempt(&context, command, &mut last, round).await {
+        let mut round = 0;
+        loop {
+            let failure = match self.attempt(context, command, &mut last, round).await {
                 Ok(Some(applied)) => return Ok(applied),
-                Ok(None) => "others were faster".clone_into(&mut reason),
+                Ok(None) => "others were faster".to_owned(),
                 Err(Failure::Rejected(rejection)) => return Err(rejection.into()),
                 Err(Failure::RingFull) => {
                     return Err(Problem::unavailable(
@@ -182,10 +194,12 @@ impl<R: Runtime> Store<R> {
                         "the outbox ring is full: is the broker away?",
                     ));
                 }
-                Err(Failure::Sidecar(error)) => reason = describe(&error),
-            }
+                Err(Failure::Sidecar(error)) => describe(&error),
+            };
+            *reason.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+            round += 1;
+            self.runtime.sleep(pause(round, context.entropy)).await;
         }
-        Err(Problem::unavailable(1, reason))
     }
 
     /// Reads, applies, writes; `None` when it must be tried again.
