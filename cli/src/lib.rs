@@ -3,6 +3,11 @@
 
 pub mod build;
 pub mod commands;
+pub mod doctor;
+pub mod events;
 pub mod layout;
 pub mod machine;
 pub mod stack;
+pub mod testing;
+pub mod tidy;
+pub mod token;

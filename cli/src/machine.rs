@@ -119,6 +119,22 @@ pub async fn fitting_daprd() -> Option<PathBuf> {
     is_fitting_daprd(version).then_some(file)
 }
 
+/// The first base from `from` on, in steps of `span`, above which all of `span` ports are free.
+#[must_use]
+pub fn free_port_base(from: u16, span: u16) -> Option<u16> {
+    // Below the ports that systems hand out by themselves.
+    const HIGHEST: u16 = 32_000;
+    (from..HIGHEST)
+        .step_by(usize::from(span))
+        .find(|base| (*base..*base + span).all(is_free))
+}
+
+/// Whether nothing listens on a loopback port.
+#[must_use]
+pub fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +178,12 @@ mod tests {
         assert!(is_fitting_daprd(Version::new(1, 18, 0)));
         assert!(!is_fitting_daprd(Version::new(1, 17, 9)));
         assert!(!is_fitting_daprd(Version::new(2, 18, 0)));
+    }
+
+    #[test]
+    fn a_base_with_a_port_in_use_is_passed_over() {
+        let free = free_port_base(23_000, 100).expect("a free range");
+        let _listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, free + 7));
+        assert!(free_port_base(free, 100).is_some_and(|base| base > free));
     }
 }

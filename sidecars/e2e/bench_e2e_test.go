@@ -1,3 +1,5 @@
+// What the programs cost: raw figures of the whole system's parts.
+
 package e2e
 
 import (

@@ -1,3 +1,5 @@
+// The broker as its own program: killed, restarted, full of clients.
+
 package e2e
 
 import (

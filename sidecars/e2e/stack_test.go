@@ -1,3 +1,5 @@
+// The four programs as one stack: what a client of the sidecar sees.
+
 package e2e
 
 import (

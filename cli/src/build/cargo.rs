@@ -26,6 +26,8 @@ pub struct Package {
 pub struct Workspace {
     /// The workspace's own packages.
     pub packages: Vec<Package>,
+    /// The names of its integration tests.
+    pub tests: Vec<String>,
     /// Cargo's target folder.
     pub target_dir: PathBuf,
 }
@@ -67,6 +69,15 @@ fn read_metadata(json: &str) -> anyhow::Result<Workspace> {
         metadata: Option<serde_json::Value>,
     }
     let metadata: Metadata = serde_json::from_str(json)?;
+    let mut tests: Vec<String> = metadata
+        .packages
+        .iter()
+        .flat_map(|entry| &entry.targets)
+        .filter(|target| target.kind.iter().any(|kind| kind == "test"))
+        .map(|target| target.name.clone())
+        .collect();
+    tests.sort();
+    tests.dedup();
     let packages = metadata
         .packages
         .into_iter()
@@ -85,6 +96,7 @@ fn read_metadata(json: &str) -> anyhow::Result<Workspace> {
         .collect();
     Ok(Workspace {
         packages,
+        tests,
         target_dir: metadata.target_directory,
     })
 }
@@ -93,6 +105,8 @@ fn read_metadata(json: &str) -> anyhow::Result<Workspace> {
 struct Target {
     name: String,
     crate_types: Vec<String>,
+    #[serde(default)]
+    kind: Vec<String>,
 }
 
 impl Target {
@@ -286,7 +300,8 @@ mod tests {
              "targets":[{"name":"two_words","crate_types":["cdylib","rlib"]}]},
             {"name":"tasks","metadata":null,
              "targets":[{"name":"tasks","crate_types":["cdylib"]},
-                        {"name":"t","crate_types":["bin"]}]},
+                        {"name":"t","crate_types":["bin"]},
+                        {"name":"handlers","kind":["test"],"crate_types":["bin"]}]},
             {"name":"plain","metadata":null,
              "targets":[{"name":"plain","crate_types":["lib"]}]}]}"#;
         let workspace = read_metadata(json).unwrap();
@@ -295,6 +310,7 @@ mod tests {
         let tasks = workspace.package("tasks").unwrap();
         assert_eq!((tasks.library.as_str(), tasks.pure), ("tasks", false));
         assert!(workspace.package("plain").is_err());
+        assert_eq!(workspace.tests, ["handlers"]);
     }
 
     #[test]

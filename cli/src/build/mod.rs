@@ -1,7 +1,7 @@
 //! Builds what a stack runs: the functions as Wasm components where spin.toml wants them, the host
 //! that stands in for Spin, and the Go programs. What is fresh is left alone.
 
-mod cargo;
+pub mod cargo;
 mod debian;
 pub mod go;
 mod process;
@@ -13,6 +13,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::layout::Project;
+use crate::machine;
 
 /// How to build.
 #[derive(Clone, Copy, Debug, Default)]
@@ -220,12 +221,44 @@ async fn host_of(project: &Project, options: &Options) -> anyhow::Result<PathBuf
     Ok(file)
 }
 
+/// What this machine can make Wasm with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum WasmTools {
+    /// rustup's target is there.
+    Target,
+    /// Debian's compiler is there.
+    Debian,
+    /// rustup may get its target.
+    Addable,
+    /// apt-get may get these packages.
+    Installable(Vec<&'static str>),
+    /// Neither.
+    None,
+}
+
+/// Looks for what can make Wasm; changes nothing.
+pub async fn wasm_tools(root: &Path) -> WasmTools {
+    if cargo::has_target(root, wasm::TARGET).await.unwrap_or(false) {
+        return WasmTools::Target;
+    }
+    let missing = debian::missing().await;
+    if missing.is_empty() {
+        WasmTools::Debian
+    } else if machine::find_on_path("rustup").is_some() {
+        WasmTools::Addable
+    } else if machine::find_on_path("apt-get").is_some() {
+        WasmTools::Installable(missing)
+    } else {
+        WasmTools::None
+    }
+}
+
 /// Where builds remember what they made of what.
 fn stamps(target_dir: &Path) -> PathBuf {
     target_dir.join("docket-build")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -20,7 +20,7 @@ use super::{Component, Route, cargo, debian, process};
 use crate::machine;
 
 /// The target of components that use WASI.
-const TARGET: &str = "wasm32-wasip2";
+pub(super) const TARGET: &str = "wasm32-wasip2";
 /// The target of components without imports.
 pub(super) const PURE_TARGET: &str = "wasm32-unknown-unknown";
 /// How long rustup may take to get a target.
@@ -224,7 +224,7 @@ pub(super) fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// The route that is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Chosen {
+enum Chosen {
     /// rustup's target.
     Target,
     /// Debian's compiler.

@@ -1,4 +1,8 @@
-//! `cargo docket tidy`.
+//! `cargo docket tidy`: the project's own rules, a finding a line.
+
+use std::io::Write as _;
+
+use crate::tidy::{self, Tree};
 
 /// The command's arguments.
 #[derive(clap::Args)]
@@ -6,7 +10,20 @@ pub struct Args {}
 
 impl Args {
     /// Runs the command.
-    pub async fn run(self, _global: &super::Global) -> anyhow::Result<()> {
-        anyhow::bail!("in work")
+    pub async fn run(self, global: &super::Global) -> anyhow::Result<()> {
+        let (project, _) = global.open()?;
+        let findings = tidy::check(&Tree::read(project.root())?);
+        let mut out = std::io::stdout().lock();
+        for finding in &findings {
+            writeln!(out, "{finding}")?;
+        }
+        anyhow::ensure!(
+            findings.is_empty(),
+            "{} findings of {} rules",
+            findings.len(),
+            tidy::rules()
+        );
+        writeln!(out, "{} rules hold", tidy::rules())?;
+        Ok(())
     }
 }

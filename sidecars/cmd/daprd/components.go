@@ -1,3 +1,5 @@
+// The Dapr components that this sidecar has: those that components/ uses, no others.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The broker in this process: topics, records, restarts.
+
 package broker
 
 import (

@@ -1,3 +1,5 @@
+// How fast many writers are.
+
 package sqlitestate
 
 import (

@@ -1,3 +1,5 @@
+// One write and what it does to the table.
+
 package sqlitestate
 
 import (

@@ -1,3 +1,5 @@
+// The store as Dapr sees it, alone and under many writers.
+
 package sqlitestate
 
 import (

@@ -1,3 +1,5 @@
+// The one writer: its queue, and commits in groups.
+
 package sqlitestate
 
 import (

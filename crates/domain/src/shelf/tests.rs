@@ -1,3 +1,5 @@
+//! What commands do to an account's tasks.
+
 use serde_json::json;
 
 use super::*;

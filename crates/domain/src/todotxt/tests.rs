@@ -1,3 +1,5 @@
+//! todo.txt read and written.
+
 use serde_json::{Value, json};
 
 use super::*;

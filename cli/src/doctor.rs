@@ -1,0 +1,301 @@
+//! Looks at this machine: what the project needs, what it has of it, and how to mend the rest.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::build::{self, WasmTools};
+use crate::layout::{DataDir, Ports, Project};
+use crate::machine::{self, Version};
+
+const GIB: u64 = 1 << 30;
+const OLDEST_RUST: Version = Version::new(1, 95, 0);
+const OLDEST_GO: Version = Version::new(1, 26, 0);
+const OLDEST_NODE: Version = Version::new(20, 0, 0);
+const OLDEST_SPIN: Version = Version::new(4, 1, 0);
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Not needed, or tight.
+    Warn,
+    /// Missing and needed.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Check {
+    /// What it is.
+    pub name: &'static str,
+    /// How it came out.
+    pub state: State,
+    /// What there is.
+    pub detail: String,
+    /// The command that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            state: State::Ok,
+            detail: detail.into(),
+            remedy: None,
+        }
+    }
+
+    fn warn(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            state: State::Warn,
+            ..Self::ok(name, detail)
+        }
+    }
+
+    fn fail(name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            state: State::Fail,
+            ..Self::ok(name, detail)
+        }
+    }
+
+    fn mend(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match self.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "FAIL",
+        };
+        write!(f, "{state:<5} {:<7} {}", self.name, self.detail)?;
+        if let Some(remedy) = &self.remedy {
+            write!(f, "\n      {:<7} mend it: {remedy}", "")?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at everything.
+pub async fn examine(project: &Project, data: &DataDir, ports: Ports) -> Vec<Check> {
+    vec![
+        rust(found("rustc", &["--version"]).await),
+        wasm(build::wasm_tools(project.root()).await),
+        go(found("go", &["version"]).await),
+        curl(),
+        node(found("node", &["--version"]).await),
+        daprd(found("daprd", &["--version"]).await),
+        spin(found("spin", &["--version"]).await),
+        disk(project.root()),
+        memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
+        free_ports(project, data, ports),
+    ]
+}
+
+/// A program on PATH; the inner `None` is a program that does not tell its version.
+async fn found(program: &str, args: &[&str]) -> Option<Option<Version>> {
+    let file = machine::find_on_path(program)?;
+    Some(machine::version_of(&file, args).await)
+}
+
+fn rust(found: Option<Option<Version>>) -> Check {
+    const NAME: &str = "rust";
+    match found {
+        Some(Some(version)) if version >= OLDEST_RUST => Check::ok(NAME, version.to_string()),
+        Some(Some(version)) => Check::fail(NAME, format!("{version} is older than {OLDEST_RUST}"))
+            .mend("rustup update stable"),
+        Some(None) => Check::fail(NAME, "rustc does not run").mend("rustup default stable"),
+        None => Check::fail(NAME, "rustc is not on PATH").mend("see https://rustup.rs"),
+    }
+}
+
+fn wasm(tools: WasmTools) -> Check {
+    const NAME: &str = "wasm";
+    match tools {
+        WasmTools::Target => Check::ok(NAME, "rustup's target wasm32-wasip2"),
+        WasmTools::Debian => Check::ok(NAME, "Debian's compiler (rustc-web)"),
+        WasmTools::Addable => Check::warn(NAME, "the first build adds rustup's wasm32-wasip2")
+            .mend("rustup target add wasm32-wasip2"),
+        WasmTools::Installable(packages) => {
+            let list = packages.join(" ");
+            Check::warn(NAME, "the first build installs Debian's compiler")
+                .mend(format!("apt-get install {list}"))
+        }
+        WasmTools::None => Check::fail(NAME, "no compiler for Wasm")
+            .mend("install rustup, then `rustup target add wasm32-wasip2`"),
+    }
+}
+
+fn go(found: Option<Option<Version>>) -> Check {
+    const NAME: &str = "go";
+    let get = "install Go 1.26 or later from https://go.dev/dl";
+    match found {
+        Some(Some(version)) if version >= OLDEST_GO => Check::ok(NAME, version.to_string()),
+        Some(Some(version)) => {
+            Check::fail(NAME, format!("{version} is older than {OLDEST_GO}")).mend(get)
+        }
+        Some(None) => Check::fail(NAME, "go does not run").mend(get),
+        None => Check::fail(NAME, "not on PATH").mend(get),
+    }
+}
+
+fn curl() -> Check {
+    const NAME: &str = "curl";
+    if machine::find_on_path(NAME).is_some() {
+        Check::ok(NAME, "on PATH")
+    } else {
+        Check::warn(NAME, "not on PATH; the tour of the README uses it")
+            .mend("apt-get install curl")
+    }
+}
+
+fn node(found: Option<Option<Version>>) -> Check {
+    const NAME: &str = "node";
+    match found.flatten() {
+        Some(version) if version >= OLDEST_NODE => Check::ok(NAME, format!("{version} (optional)")),
+        Some(version) => Check::warn(
+            NAME,
+            format!("{version} is older than {OLDEST_NODE} (optional: only for the web client)"),
+        ),
+        None => Check::warn(NAME, "not there (optional: only for the web client)"),
+    }
+}
+
+fn daprd(found: Option<Option<Version>>) -> Check {
+    const NAME: &str = "daprd";
+    match found.flatten() {
+        Some(version) if machine::is_fitting_daprd(version) => {
+            Check::ok(NAME, format!("{version} on PATH is used"))
+        }
+        Some(version) => Check::ok(
+            NAME,
+            format!("{version} on PATH is not 1.18: ours is built"),
+        ),
+        None => Check::ok(NAME, "not on PATH: ours is built"),
+    }
+}
+
+fn spin(found: Option<Option<Version>>) -> Check {
+    const NAME: &str = "spin";
+    match found.flatten() {
+        Some(version) if version >= OLDEST_SPIN => Check::ok(NAME, version.to_string()),
+        Some(version) => Check::ok(
+            NAME,
+            format!("{version} is older than {OLDEST_SPIN}: the built-in host is used"),
+        ),
+        None => Check::ok(NAME, "not on PATH: the built-in host is used"),
+    }
+}
+
+fn disk(root: &Path) -> Check {
+    const NAME: &str = "disk";
+    match rustix::fs::statvfs(root) {
+        Ok(stat) => disk_space(stat.f_bavail.saturating_mul(stat.f_frsize)),
+        Err(error) => Check::warn(NAME, format!("the free space is not known: {error}")),
+    }
+}
+
+fn disk_space(free: u64) -> Check {
+    const NAME: &str = "disk";
+    let detail = format!("{} GiB free", free / GIB);
+    if free < 4 * GIB {
+        Check::fail(NAME, format!("{detail}; a build needs about 8")).mend("cargo clean")
+    } else if free < 10 * GIB {
+        Check::warn(NAME, format!("{detail}; a build needs about 8")).mend("cargo clean")
+    } else {
+        Check::ok(NAME, detail)
+    }
+}
+
+fn memory(meminfo: &str) -> Check {
+    const NAME: &str = "memory";
+    let available = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    match available {
+        // A linker of the host or the sidecar takes one to two gigabytes.
+        Some(kib) if kib < 3 * 1024 * 1024 => Check::warn(
+            NAME,
+            format!("{} MiB available; a build needs about 3 GiB", kib / 1024),
+        ),
+        Some(kib) => Check::ok(NAME, format!("{} MiB available", kib / 1024)),
+        None => Check::warn(NAME, "the available memory is not known"),
+    }
+}
+
+fn free_ports(project: &Project, data: &DataDir, ports: Ports) -> Check {
+    const NAME: &str = "ports";
+    let base = ports.base();
+    // As many as the contract between the parts gives a stack: 20 of its own, 5 for each sidecar.
+    let apps = u16::try_from(project.apps().len()).unwrap_or(0);
+    let used = (base..base + 20 + 5 * apps)
+        .filter(|port| !machine::is_free(*port))
+        .map(|port| port.to_string())
+        .collect::<Vec<_>>();
+    let running = data.stack_file().exists();
+    match (used.is_empty(), running) {
+        (true, _) => Check::ok(NAME, format!("those from {base} are free")),
+        (false, true) => Check::ok(NAME, format!("those from {base}: a stack runs here")),
+        (false, false) => Check::fail(NAME, format!("in use: {}", used.join(" ")))
+            .mend("cargo docket up --port-base 4000"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_decide() {
+        let at = |major, minor| Some(Some(Version::new(major, minor, 0)));
+        for (check, expected) in [
+            (rust(at(1, 95)), State::Ok),
+            (rust(at(1, 94)), State::Fail),
+            (rust(Some(None)), State::Fail),
+            (rust(None), State::Fail),
+            (go(at(1, 26)), State::Ok),
+            (go(at(1, 25)), State::Fail),
+            (go(None), State::Fail),
+            (node(at(20, 1)), State::Ok),
+            (node(at(16, 1)), State::Warn),
+            (node(None), State::Warn),
+            (daprd(at(1, 17)), State::Ok),
+            (spin(None), State::Ok),
+            (wasm(WasmTools::Installable(vec!["lld"])), State::Warn),
+            (wasm(WasmTools::None), State::Fail),
+            (disk_space(3 * GIB), State::Fail),
+            (disk_space(9 * GIB), State::Warn),
+            (disk_space(10 * GIB), State::Ok),
+            (memory("MemAvailable:    8388608 kB\n"), State::Ok),
+            (memory("MemAvailable:    1048576 kB\n"), State::Warn),
+            (memory(""), State::Warn),
+        ] {
+            assert_eq!(check.state, expected, "{check}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_missing_tells_how_to_mend_it() {
+        for check in [
+            rust(None),
+            rust(Some(None)),
+            go(None),
+            wasm(WasmTools::None),
+            wasm(WasmTools::Addable),
+            disk_space(0),
+        ] {
+            assert!(check.remedy.is_some(), "{check}");
+            assert!(check.to_string().contains("mend it"));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The test suites and what runs them.
+
+pub mod runner;
+pub mod suites;
+pub mod tour;

@@ -1,0 +1,313 @@
+//! The suites, cheap ones first.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::process::Command;
+
+use super::{runner, tour};
+use crate::build::{self, cargo};
+use crate::layout::{Ports, Project};
+use crate::{machine, tidy};
+
+/// What can be tested by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Suite {
+    /// The project's own rules
+    Tidy,
+    /// Formatting and lints, of Rust and Go
+    Lint,
+    /// The tests of every crate
+    Unit,
+    /// The tests of the Go programs
+    Sidecars,
+    /// A whole stack, from outside
+    System,
+    /// A whole stack whose parts are killed
+    Faults,
+    /// Every command of the README, with the output that it tells
+    Tour,
+}
+
+impl Suite {
+    /// All of them, in the order that they run.
+    pub const ALL: [Self; 7] = [
+        Self::Tidy,
+        Self::Lint,
+        Self::Unit,
+        Self::Sidecars,
+        Self::System,
+        Self::Faults,
+        Self::Tour,
+    ];
+
+    /// The suite's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tidy => "tidy",
+            Self::Lint => "lint",
+            Self::Unit => "unit",
+            Self::Sidecars => "sidecars",
+            Self::System => "system",
+            Self::Faults => "faults",
+            Self::Tour => "tour",
+        }
+    }
+
+    /// Runs it; how many tests passed. Something that failed is an error.
+    async fn run(self, project: &Project) -> anyhow::Result<usize> {
+        match self {
+            Self::Tidy => tidy(project),
+            Self::Lint => lint(project).await,
+            Self::Unit => unit(project).await,
+            Self::Sidecars => sidecars(project).await,
+            Self::System | Self::Faults => on_a_stack(project, self.name()).await,
+            Self::Tour => tour(project).await,
+        }
+    }
+}
+
+/// Runs suites one after the other, whatever fails; whether all passed.
+pub async fn run(project: &Project, suites: &[Suite]) -> bool {
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    for suite in suites {
+        eprintln!("{:>12} {}", "suite", suite.name());
+        let started = Instant::now();
+        let (word, note) = match verdict(suite.run(project).await) {
+            Ok(tests) => ("passed", format!("{tests} tests")),
+            Err(error) => {
+                failed += 1;
+                ("FAILED", format!("{error:#}"))
+            }
+        };
+        let line = format!(
+            "{word:>12} {:<10} {:>7.1} s  {note}",
+            suite.name(),
+            started.elapsed().as_secs_f64()
+        );
+        eprintln!("{line}");
+        lines.push(line);
+    }
+    eprintln!();
+    for line in lines {
+        eprintln!("{line}");
+    }
+    say(&format!(
+        "\n{} passed, {failed} failed",
+        suites.len() - failed
+    ));
+    failed == 0
+}
+
+/// A suite without tests has not passed.
+fn verdict(outcome: anyhow::Result<usize>) -> anyhow::Result<usize> {
+    let tests = outcome?;
+    ensure!(tests > 0, "it ran no test");
+    Ok(tests)
+}
+
+fn say(line: &str) {
+    use std::io::Write as _;
+    // Nobody listens to a closed pipe; the exit code says the same.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn tidy(project: &Project) -> anyhow::Result<usize> {
+    let findings = tidy::check(&tidy::Tree::read(project.root())?);
+    for finding in &findings {
+        say(&finding.to_string());
+    }
+    ensure!(findings.is_empty(), "{} findings", findings.len());
+    Ok(tidy::rules())
+}
+
+async fn lint(project: &Project) -> anyhow::Result<usize> {
+    let mut failures = Vec::new();
+    let mut checks = 0;
+    for words in [
+        &["fmt", "--all", "--check"][..],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ] {
+        let mut command = cargo::native();
+        command.args(words).current_dir(project.root());
+        checks += 1;
+        if let Err(error) = runner::run(&mut command, |_| ()).await {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    let go = go()?;
+    let module = project.sidecars();
+    let mut unformatted = Vec::new();
+    let mut gofmt = Command::new(go.with_file_name("gofmt"));
+    gofmt.args(["-l", "."]).current_dir(&module);
+    checks += 1;
+    if let Err(error) = runner::run(&mut gofmt, |file| unformatted.push(file.to_owned())).await {
+        failures.push(format!("{error:#}"));
+    }
+    if !unformatted.is_empty() {
+        failures.push(format!("gofmt would change {}", unformatted.join(" ")));
+    }
+    let mut vet = build::go::command(&go, &module);
+    vet.args(["vet", "./..."]);
+    checks += 1;
+    if let Err(error) = runner::run(&mut vet, |_| ()).await {
+        failures.push(format!("{error:#}"));
+    }
+    ensure!(failures.is_empty(), "{}", failures.join("; "));
+    Ok(checks)
+}
+
+/// The test targets that need a stack; the suite `unit` leaves them out.
+const ON_A_STACK: [&str; 2] = ["system", "faults"];
+
+async fn unit(project: &Project) -> anyhow::Result<usize> {
+    // The same selection of packages for every native build of the tests, or cargo would compile
+    // shared dependencies once for each set of features.
+    let mut command = cargo::native();
+    command
+        .args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"])
+        .current_dir(project.root());
+    for test in test_targets(project).await? {
+        if !ON_A_STACK.contains(&test.as_str()) {
+            command.args(["--test", &test]);
+        }
+    }
+    cargo_tests(&mut command).await
+}
+
+/// The integration tests of the workspace.
+async fn test_targets(project: &Project) -> anyhow::Result<Vec<String>> {
+    let manifest = project.root().join("Cargo.toml");
+    Ok(cargo::Workspace::load(&manifest).await?.tests)
+}
+
+async fn cargo_tests(command: &mut Command) -> anyhow::Result<usize> {
+    let mut passed = 0;
+    runner::run(command, |line| passed += runner::cargo_passed(line)).await?;
+    Ok(passed)
+}
+
+async fn sidecars(project: &Project) -> anyhow::Result<usize> {
+    let mut command = build::go::command(&go()?, &project.sidecars());
+    command.args(["test", "./..."]);
+    let mut passed = 0;
+    runner::run(&mut command, |line| passed += runner::go_passed(line)).await?;
+    Ok(passed)
+}
+
+fn go() -> anyhow::Result<std::path::PathBuf> {
+    machine::find_on_path("go").context("Go is missing: see `cargo docket doctor`")
+}
+
+/// Runs an integration test of `docket-tests` on a stack of its own.
+async fn on_a_stack(project: &Project, test: &str) -> anyhow::Result<usize> {
+    build::build(project, &build::Options::default()).await?;
+    let stack = Stack::new()?;
+    let outcome = async {
+        stack.docket(project, &["up", "--detach"]).await?;
+        let mut command = cargo::native();
+        command
+            .args(["test", "--workspace", "--test", test])
+            // The stack is one: its tests take turns.
+            .args(["--", "--test-threads", "1"])
+            .current_dir(project.root());
+        stack.tell(&mut command);
+        cargo_tests(&mut command).await
+    }
+    .await;
+    stack.end(project, outcome).await
+}
+
+async fn tour(project: &Project) -> anyhow::Result<usize> {
+    let readme = project.root().join("README.md");
+    let document = std::fs::read_to_string(&readme)
+        .with_context(|| format!("cannot read {}", readme.display()))?;
+    let stack = Stack::new()?;
+    let outcome = tour::run(project.root(), &document, &stack.data_dir(), stack.base).await;
+    stack.end(project, outcome).await
+}
+
+/// A stack for tests: its own data folder and ports.
+struct Stack {
+    folder: tempfile::TempDir,
+    base: u16,
+}
+
+impl Stack {
+    fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("docket-test-").tempdir()?;
+        let base = machine::free_port_base(21_000, Ports::SPAN)
+            .context("no range of free ports for a stack")?;
+        Ok(Self { folder, base })
+    }
+
+    fn data_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn tell(&self, command: &mut Command) {
+        command
+            .env("DOCKET_DATA_DIR", self.data_dir())
+            .env("DOCKET_PORT_BASE", self.base.to_string());
+    }
+
+    /// Runs a command of this same program for the stack.
+    async fn docket(&self, project: &Project, words: &[&str]) -> anyhow::Result<()> {
+        let program = std::env::current_exe().context("this program has a path")?;
+        let mut command = Command::new(program);
+        command.args(words).current_dir(project.root());
+        self.tell(&mut command);
+        runner::run(&mut command, |_| ()).await
+    }
+
+    /// Takes the stack down, whatever came of its tests; keeps its logs if they failed.
+    async fn end(self, project: &Project, outcome: anyhow::Result<usize>) -> anyhow::Result<usize> {
+        let down = if self.data_dir().exists() {
+            self.docket(project, &["down"]).await
+        } else {
+            Ok(())
+        };
+        match (outcome, down) {
+            (Ok(passed), Ok(())) => Ok(passed),
+            (Ok(_), Err(error)) => Err(error.context("the stack cannot be taken down")),
+            (Err(error), _) => {
+                let logs = self.folder.keep().join("data").join("logs");
+                bail!("{error:#} (logs: {})", display(&logs))
+            }
+        }
+    }
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_that_ran_nothing_has_not_passed() {
+        assert!(verdict(Ok(0)).is_err());
+        assert_eq!(verdict(Ok(2)).unwrap(), 2);
+        assert!(verdict(Err(anyhow::anyhow!("x"))).is_err());
+    }
+
+    #[test]
+    fn each_suite_is_named_once() {
+        let mut names: Vec<_> = Suite::ALL.iter().map(|suite| suite.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Suite::ALL.len());
+    }
+}
