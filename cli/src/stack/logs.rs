@@ -300,9 +300,28 @@ fn read_entry(line: &[u8]) -> Entry {
     };
     Entry {
         level,
-        for_people: matches!(kind, Some("access" | "guest")),
+        for_people: match kind {
+            Some("access") => !is_routine(&record),
+            kind => kind == Some("guest"),
+        },
         text,
     }
+}
+
+/// What sidecars ask of the functions all the time, unless it went wrong.
+fn is_routine(record: &serde_json::Map<String, Value>) -> bool {
+    let path = record
+        .get("path")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let status = record
+        .get("status")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
+    ["/internal/", "/job/", "/dapr/"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
+        && status < 400
 }
 
 fn access(record: &serde_json::Map<String, Value>) -> String {
@@ -409,7 +428,7 @@ mod tests {
 
     #[test]
     fn lines_are_read_as_a_person_would() {
-        let cases: [(&str, Level, bool, &str); 8] = [
+        let cases: [(&str, Level, bool, &str); 10] = [
             ("plain", Level::Info, false, "plain"),
             (r#"{"level":"fatal","msg":"no"}"#, Level::Error, false, "no"),
             (
@@ -435,6 +454,18 @@ mod tests {
                 Level::Info,
                 true,
                 "GET /a 200 1.2 ms",
+            ),
+            (
+                r#"{"kind":"access","method":"POST","path":"/internal/x","status":200,"duration_ms":1}"#,
+                Level::Info,
+                false,
+                "POST /internal/x 200 1.0 ms",
+            ),
+            (
+                r#"{"kind":"access","method":"POST","path":"/internal/x","status":500,"duration_ms":1}"#,
+                Level::Info,
+                true,
+                "POST /internal/x 500 1.0 ms",
             ),
             (
                 r#"{"kind":"guest","component":"tasks","message":"hello"}"#,
