@@ -53,6 +53,30 @@ func TestStack(t *testing.T) {
 	t.Run("end of standard input", s.testStop)
 }
 
+// TestSchedulerCrash kills the scheduler and starts it again on its folder: its jobs are kept, and it does not wait
+// for the leader that it was itself.
+func TestSchedulerCrash(t *testing.T) {
+	s := startStack(t)
+	due := time.Now().Add(3 * time.Second)
+	job := map[string]any{"dueTime": due.UTC().Format(time.RFC3339Nano), "data": map[string]any{"reminder": "r2"}}
+	eventually(t, "the scheduler takes a job", func() bool {
+		status, _ := s.call(t, "POST", "/v1.0/jobs/reminder-2", job)
+		return status == 204 || status == 409
+	})
+	for _, p := range s.processes {
+		if p.name == "docket-scheduler" {
+			p.kill()
+			s.start(t, p.name, []string{"NAMESPACE=default"}, p.command.Args[1:]...)
+			break
+		}
+	}
+	late := s.app.wait(t, "POST /job/reminder-2", 1)[0].at.Sub(due)
+	if late < 0 || late > 5*time.Second {
+		t.Fatalf("the job came %s after its time", late)
+	}
+	t.Logf("the job came %s after its time", late)
+}
+
 func (s *stack) testState(t *testing.T) {
 	upsert := func(key string, value any, more map[string]any) map[string]any {
 		request := map[string]any{"key": key, "value": value}

@@ -90,9 +90,9 @@ func startStack(t testing.TB) *stack {
 		"--listen-address", "127.0.0.1", "--port", port(4),
 		"--healthz-listen-address", "127.0.0.1", "--healthz-port", port(5),
 		"--metrics-listen-address", "127.0.0.1", "--metrics-port", port(6), "--log-as-json",
-		"--etcd-data-dir", s.path("scheduler"), "--identity-directory-write", s.path("secrets/scheduler"),
+		"--etcd-data-dir", s.path("scheduler"),
 		"--etcd-client-listen-address", "127.0.0.1", "--etcd-client-port", port(7),
-		"--etcd-initial-cluster", "dapr-scheduler-server-0=http://"+address(8), "--etcd-initial-election-tick-advance",
+		"--etcd-initial-cluster", "dapr-scheduler-server-0=http://"+address(8),
 		"--tls-enabled", "--trust-domain", trustDomain, "--trust-anchors-file", s.path("secrets/ca.crt"),
 		"--sentry-address", address(1))
 	waitHealthy(t, "http://"+address(5)+"/healthz", http.StatusOK)

@@ -423,11 +423,6 @@ fn scheduler(from: &Ingredients<'_>) -> Part {
     let id = "dapr-scheduler-server-0";
     let address = Ports::address(ports.scheduler()).to_string();
     let flags = Flags::default()
-        // Its default is one folder for all stacks of the machine.
-        .with(
-            "identity-directory-write",
-            from.data.run().join("scheduler-identity"),
-        )
         .with("listen-address", LOOPBACK)
         .port("port", ports.scheduler())
         .with("override-broadcast-host-port", address.clone())
@@ -442,8 +437,9 @@ fn scheduler(from: &Ingredients<'_>) -> Part {
             "etcd-initial-cluster",
             format!("{id}=http://{LOOPBACK}:{}", ports.etcd_peer()),
         )
-        // One member has nobody to wait for.
-        .switch("etcd-initial-election-tick-advance", true)
+        // Dapr's defaults are for a whole cluster's jobs.
+        .with("workers", "128")
+        .with("etcd-snapshot-count", "10000")
         .switch("tls-enabled", true)
         .with("trust-domain", TRUST_DOMAIN)
         .with("trust-anchors-file", from.data.secrets().join("ca.crt"))

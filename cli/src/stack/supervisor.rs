@@ -440,7 +440,6 @@ impl Keeper {
                 () = &mut becoming_healthy, if !was_healthy => {
                     was_healthy = true;
                     self.record(|part| part.state = State::Healthy);
-                    self.healthy.send_replace(true);
                     let (seconds, address) = (began.elapsed().as_secs_f64(), &self.part.address);
                     let detail = if again {
                         format!("healthy again after {seconds:.1} s")
@@ -448,6 +447,8 @@ impl Keeper {
                         format!("{seconds:5.1} s  {address}")
                     };
                     self.console.step(Mark::Done, &self.part.name, &detail);
+                    // Last: with the last part's the whole stack is told to be up.
+                    self.healthy.send_replace(true);
                 }
             }
         };

@@ -1,6 +1,6 @@
 // Command docket-scheduler is Dapr's scheduler, which keeps and fires jobs, on Dapr's own flags. It differs
 // from Dapr's binary in that its health and metrics endpoints listen on the addresses that the flags name and
-// not on every interface. It runs outside Kubernetes only: a cluster brings its own.
+// not on every interface, and in the etcd that keeps the jobs, which is of one member. It runs outside Kubernetes only: a cluster brings its own.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 
 	"docket/sidecars/internal/daprbuild"
 	"docket/sidecars/internal/healthserver"
+	"docket/sidecars/internal/jobstore"
 	"docket/sidecars/internal/lifetime"
 )
 
@@ -57,6 +58,8 @@ func run(ctx context.Context, opts *options.Options) error {
 		return err
 	}
 	health := healthz.New()
+	// Without it the health endpoint answers well before the parts that it asks have joined it.
+	joined := health.AddTarget("scheduler-parts")
 	exporter := metrics.New(metrics.Options{
 		Log:           log,
 		Enabled:       opts.Metrics.Enabled(),
@@ -74,7 +77,6 @@ func run(ctx context.Context, opts *options.Options) error {
 		MTLSEnabled:             opts.TLSEnabled,
 		Mode:                    modes.DaprMode(opts.Mode),
 		Healthz:                 health,
-		WriteIdentityToFile:     &opts.IdentityDirectoryWrite, // for etcd, which reads its certificate from files
 	})
 	if err != nil {
 		return err
@@ -90,51 +92,45 @@ func run(ctx context.Context, opts *options.Options) error {
 			if err != nil {
 				return err
 			}
-			// The server returns without an error when the cluster's membership changed: it is then made anew.
-			for ctx.Err() == nil {
-				scheduler, err := server.New(ctx, serverOptions(opts, handler, health))
-				if err != nil {
-					return err
-				}
-				if err := scheduler.Run(ctx); err != nil {
-					return err
-				}
+			store, err := jobstore.Open(ctx, opts)
+			if err != nil {
+				return err
 			}
-			return ctx.Err()
+			defer store.Close()
+			return concurrency.NewRunnerManager(store.Run, func(ctx context.Context) error {
+				return serve(ctx, serverOptions(opts, store.Address(), handler, health), joined)
+			}).Run(ctx)
 		},
 	).Run(ctx)
 }
 
-// serverOptions hands Dapr's flags to Dapr's scheduler.
-func serverOptions(opts *options.Options, handler security.Handler, health healthz.Healthz) server.Options {
+// serve keeps the scheduler up. It returns without an error when the cluster's membership changed: it is then
+// made anew.
+func serve(ctx context.Context, opts server.Options, joined healthz.Target) error {
+	for ctx.Err() == nil {
+		scheduler, err := server.New(ctx, opts)
+		if err != nil {
+			return err
+		}
+		joined.Ready()
+		if err := scheduler.Run(ctx); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// serverOptions hands Dapr's flags to Dapr's scheduler, less those of the etcd that it would start itself.
+func serverOptions(opts *options.Options, store string, handler security.Handler, health healthz.Healthz) server.Options {
 	return server.Options{
-		Mode:                           modes.DaprMode(opts.Mode),
-		Security:                       handler,
-		Healthz:                        health,
-		Port:                           opts.Port,
-		ListenAddress:                  opts.ListenAddress,
-		OverrideBroadcastHostPort:      opts.OverrideBroadcastHostPort,
-		Workers:                        opts.Workers,
-		EtcdEmbed:                      opts.EtcdEmbed,
-		EtcdDataDir:                    opts.EtcdDataDir,
-		EtcdName:                       opts.ID,
-		EtcdInitialCluster:             opts.EtcdInitialCluster,
-		EtcdInitialElectionTickAdvance: opts.EtcdInitialElectionTickAdvance,
-		EtcdClientPort:                 opts.EtcdClientPort,
-		EtcdClientListenAddress:        opts.EtcdClientListenAddress,
-		EtcdClientEndpoints:            opts.EtcdClientEndpoints,
-		EtcdClientUsername:             opts.EtcdClientUsername,
-		EtcdClientPassword:             opts.EtcdClientPassword,
-		EtcdSpaceQuota:                 opts.EtcdSpaceQuota,
-		EtcdCompactionMode:             opts.EtcdCompactionMode,
-		EtcdCompactionRetention:        opts.EtcdCompactionRetention,
-		EtcdSnapshotCount:              opts.EtcdSnapshotCount,
-		EtcdMaxSnapshots:               opts.EtcdMaxSnapshots,
-		EtcdMaxWALs:                    opts.EtcdMaxWALs,
-		EtcdBackendBatchLimit:          opts.EtcdBackendBatchLimit,
-		EtcdBackendBatchInterval:       opts.EtcdBackendBatchInterval,
-		EtcdMaxTxnOps:                  opts.EtcdMaxTxnOps,
-		EtcdDefragThresholdMB:          opts.EtcdDefragThresholdMB,
-		EtcdMetrics:                    opts.EtcdMetrics,
+		Mode:                      modes.DaprMode(opts.Mode),
+		Security:                  handler,
+		Healthz:                   health,
+		Port:                      opts.Port,
+		ListenAddress:             opts.ListenAddress,
+		OverrideBroadcastHostPort: opts.OverrideBroadcastHostPort,
+		Workers:                   opts.Workers,
+		EtcdName:                  opts.ID,
+		EtcdClientEndpoints:       []string{store},
 	}
 }

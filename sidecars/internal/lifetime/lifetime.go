@@ -35,6 +35,9 @@ func Context() (context.Context, context.CancelFunc) {
 		}
 		signal.Stop(signals)
 	}()
+	// A supervisor that is gone reads no output any more. Without this the first line of the shutdown's log
+	// would end the process in the midst of it; so the write just fails.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if os.Getenv(WatchStdinVariable) == "1" {
 		go func() {
 			// A read error ends the watch like the end of the stream: either way nobody is there any more.
