@@ -75,16 +75,11 @@ impl<R: Runtime> Outbox<R> {
                 return;
             }
         }
-        let _attending = Attending(self);
-        loop {
-            let batch = {
-                let mut queue = self.queue();
-                let some = queue.waiting.len().min(BATCH);
-                queue.waiting.drain(..some).collect::<Vec<_>>()
-            };
-            if batch.is_empty() {
-                return;
-            }
+        let mut attending = Attending {
+            outbox: self,
+            over: false,
+        };
+        while let Some(batch) = attending.next() {
             if let Err(error) = self.deliver_batch(chains(batch)).await {
                 // Nothing is lost: the slots stay taken, and the sweep finds them.
                 log_background("warn", &format!("left to the sweep: {}", describe(&error)));
@@ -318,14 +313,25 @@ impl<R: Runtime> Outbox<R> {
     /// The ring cannot be read, or events cannot be published; those of other batches were tried all the same.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let mut held: Vec<Held> = Vec::new();
-        for item in self.read(&ring()).await? {
-            if let (Some(data), Some(slot)) = (item.data, slot_of(&item.key)) {
-                held.push((slot, parse(data.get().as_bytes())?));
+        for Item { key, data, .. } in self.read(&ring()).await? {
+            let (Some(slot), Some(data)) = (slot_of(&key), data) else {
+                continue;
+            };
+            match parse(data.get().as_bytes()) {
+                Ok(entry) => held.push((slot, entry)),
+                // One slot that nobody understands must not hold up all the others.
+                Err(error) => log_background("error", &format!("{key}: {}", describe(&error))),
             }
         }
-        let settled = self.runtime.now().plus_millis(-GRACE_MILLIS);
+        let now = self.runtime.now();
+        let fresh = now.plus_millis(-GRACE_MILLIS)..=now;
         let mut chains = chains(held);
-        chains.retain(|chain| chain.first().is_some_and(|(_, entry)| entry.at <= settled));
+        // A change from the future was made before the clock was set back.
+        chains.retain(|chain| {
+            chain
+                .first()
+                .is_some_and(|(_, entry)| !fresh.contains(&entry.at))
+        });
         let mut swept = Ok(0);
         for batch in chains.chunks(BATCH) {
             match (self.deliver_batch(batch.to_vec()).await, &mut swept) {
@@ -348,12 +354,28 @@ struct Tail {
     tail: Option<Taken>,
 }
 
-/// That a request delivers for its instance; when it stops, for whatever reason, the next one does.
-struct Attending<'a, R: Runtime>(&'a Outbox<R>);
+/// That a request delivers for its instance; when it is cut off, the next one does.
+struct Attending<'a, R: Runtime> {
+    outbox: &'a Outbox<R>,
+    over: bool,
+}
+
+impl<R: Runtime> Attending<'_, R> {
+    /// What is to be delivered next; with nothing left, whoever has something new attends to it himself.
+    fn next(&mut self) -> Option<Vec<Held>> {
+        let mut queue = self.outbox.queue();
+        let some = queue.waiting.len().min(BATCH);
+        queue.attended = some > 0;
+        self.over = some == 0;
+        (some > 0).then(|| queue.waiting.drain(..some).collect())
+    }
+}
 
 impl<R: Runtime> Drop for Attending<'_, R> {
     fn drop(&mut self) {
-        self.0.queue().attended = false;
+        if !self.over {
+            self.outbox.queue().attended = false;
+        }
     }
 }
 

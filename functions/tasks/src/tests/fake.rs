@@ -289,7 +289,7 @@ impl Runtime for Fake {
     }
 
     fn elapsed(&self) -> Duration {
-        Duration::from_micros(self.world().micros as u64)
+        Duration::from_micros(self.world().micros.max(0) as u64)
     }
 
     fn entropy(&self) -> Entropy {

@@ -667,6 +667,24 @@ fn what_a_crash_left_the_sweep_delivers_in_order() {
 }
 
 #[test]
+fn a_damaged_slot_and_a_clock_that_was_set_back_do_not_stop_the_sweep() {
+    block_on(async {
+        let instance = instance();
+        instance.create("ann", "a").await;
+        let damaged = "outbox:5".to_owned();
+        instance
+            .fake
+            .world()
+            .state
+            .insert(damaged.clone(), (json!({ "what": 1 }), 1));
+        instance.fake.crash();
+        instance.fake.world().micros -= 3_600_000_000;
+        assert_eq!(instance.sweep().await.body["freed"], 1);
+        assert_eq!(instance.fake.keys("outbox:"), [damaged]);
+    });
+}
+
+#[test]
 fn an_absent_broker_delays_events_and_loses_none() {
     block_on(async {
         for fault in [Fault::Away, Fault::AnswerLost] {
