@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use docket_domain::base32;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, Request};
 use serde_json::json;
 use tower_service::Service as _;
@@ -30,7 +31,11 @@ where
         if let Some(cause) = problem.cause() {
             log("error", &request_id, problem.code(), cause);
         }
-        *response.body_mut() = Body::from(problem.body(&request_id));
+        let body = problem.body(&request_id);
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        *response.body_mut() = Body::from(body);
     }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -46,6 +46,13 @@ impl Instance {
         let response = serve(&self.fake, self.router.clone(), request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
+        if let Some(length) = parts.headers.get("content-length") {
+            assert_eq!(
+                length.to_str().unwrap(),
+                bytes.len().to_string(),
+                "what is announced is what comes"
+            );
+        }
         let body = if bytes.is_empty() {
             Value::Null
         } else {
