@@ -212,8 +212,10 @@ pub fn package_of(command: &str) -> Option<&str> {
 async fn host_of(project: &Project, options: &Options) -> anyhow::Result<PathBuf> {
     let started = Instant::now();
     let mut command = cargo::native();
+    // Without --package: the features are then those of the whole workspace, as in its tests, and
+    // nothing is compiled twice.
     command
-        .args(["build", "--package", "docket-host", "--bin", "docket-host"])
+        .args(["build", "--bin", "docket-host"])
         .current_dir(project.root());
     let artifacts = cargo::build("host", &mut command, options.verbose).await?;
     let file = cargo::program_of(&artifacts, "docket-host")?.to_owned();
