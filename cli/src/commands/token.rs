@@ -23,6 +23,7 @@ impl Args {
     /// Runs the command.
     pub async fn run(self, global: &super::Global) -> anyhow::Result<()> {
         let (_, data) = global.open()?;
+        token::check_email(&self.email)?;
         let key = JwtKey::read(&data)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)
