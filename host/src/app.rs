@@ -21,6 +21,9 @@ use crate::routes::Router;
 use crate::variables::{Values, VariableError};
 use crate::{compose, engine};
 
+/// How a core module's file begins; a component's has another version.
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
 /// Why an application cannot be served.
 #[derive(Debug, Error)]
 pub enum AppError {
@@ -276,13 +279,16 @@ fn compile(
     if let Some(compiled) = cache.and_then(|cache| cache.get(engine, &bytes)) {
         return Ok(compiled);
     }
-    let compiled =
-        wasmtime::component::Component::from_binary(engine, &bytes).map_err(|error| {
-            AppError::Component {
-                component: id.to_owned(),
-                message: format!("{error:#}"),
-            }
-        })?;
+    let wrong = |message: String| AppError::Component {
+        component: id.to_owned(),
+        message,
+    };
+    if bytes.starts_with(CORE_MODULE) {
+        let message = "it is a core module, not a component; `cargo docket build` makes components";
+        return Err(wrong(message.to_owned()));
+    }
+    let compiled = wasmtime::component::Component::from_binary(engine, &bytes)
+        .map_err(|error| wrong(format!("{error:#}")))?;
     if let Some(Err(error)) = cache.map(|cache| cache.put(&bytes, &compiled)) {
         log.component(
             Level::Warn,

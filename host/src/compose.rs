@@ -197,7 +197,104 @@ fn split_version(text: &str) -> (&str, Option<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::manifest::Dependency;
+
+    const ROOT: &str = r#"(component
+        (import "docket:test/math@1.0.0" (instance (export "add-one" (func (param "number" u32) (result u32))))))"#;
+    const MATH: &str = r#"(component
+        (core module $module
+            (func (export "add-one") (param i32) (result i32) local.get 0 i32.const 1 i32.add))
+        (core instance $core (instantiate $module))
+        (func $add-one (param "number" u32) (result u32) (canon lift (core func $core "add-one")))
+        (instance $math (export "add-one" (func $add-one)))
+        (export "docket:test/math@1.0.0" (instance $math))
+        (export "docket:test/other@1.0.0" (instance $math)))"#;
+    const CURIOUS: &str = r#"(component
+        (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock (export "now" (func (result u64)))))
+        (instance $math)
+        (export "docket:test/math@1.0.0" (instance $math)))"#;
+
+    /// Composes the root with dependencies of (name, text, export).
+    fn composed(
+        dependencies: &[(&str, &str, Option<&str>)],
+        inherit: bool,
+    ) -> Result<Vec<u8>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+            path
+        };
+        let dependencies = dependencies
+            .iter()
+            .enumerate()
+            .map(|(index, (name, text, export))| {
+                let path = write(&format!("{index}.wasm"), text);
+                (
+                    (*name).to_owned(),
+                    Dependency {
+                        path,
+                        export: export.map(str::to_owned),
+                    },
+                )
+            })
+            .collect();
+        let component = Component {
+            source: write("root.wasm", ROOT),
+            variables: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            allowed_outbound_hosts: Vec::new(),
+            dependencies,
+            dependencies_inherit_configuration: inherit,
+            has_route: true,
+        };
+        let text = |error: ComposeError| {
+            error
+                .to_string()
+                .replace(&format!("{}/", folder.path().display()), "")
+        };
+        load(&component).map_err(text)
+    }
+
+    #[test]
+    fn a_dependency_takes_an_imports_place() {
+        let engine = wasmtime::Engine::default();
+        for name in [
+            "docket:test/math@1.0.0",
+            "docket:test/math",
+            "docket:test",
+            "docket:test@1.0.0",
+        ] {
+            let bytes = composed(&[(name, MATH, None)], false).unwrap();
+            let component = wasmtime::component::Component::from_binary(&engine, &bytes).unwrap();
+            assert_eq!(
+                component.component_type().imports(&engine).count(),
+                0,
+                "{name}"
+            );
+        }
+        let other = [("docket:test/math", MATH, Some("docket:test/other@1.0.0"))];
+        composed(&other, false).unwrap();
+    }
+
+    #[test]
+    fn dependencies_that_do_not_fit_say_why() {
+        let clock = "wasi:clocks/monotonic-clock@0.3.0";
+        for (dependencies, inherit, expected) in [
+            (vec![("docket:test/maths", MATH, None)], false, "the dependency `docket:test/maths` matches no import of the component".to_owned()),
+            (vec![("docket:test", MATH, None), ("docket:test/math", MATH, None)], false, "the import `docket:test/math@1.0.0` is satisfied twice: by `docket:test` and by `docket:test/math`".to_owned()),
+            (vec![("docket:test/math", MATH, Some("nothing"))], false, "the dependency `docket:test/math` does not export `nothing`".to_owned()),
+            (vec![("docket:test/math", CURIOUS, None)], false, format!("the dependency `docket:test/math` imports `{clock}`: set `dependencies_inherit_configuration = true`, or take the import out")),
+            (vec![("docket:test/math", CURIOUS, None)], true, "root.wasm: `docket:test/math@1.0.0` of `docket:test/math` does not fit".to_owned()),
+            (vec![("docket:test/math", "(module)", None)], false, "0.wasm: package `docket:dependency0` is not a binary-encoded WebAssembly component".to_owned()),
+        ] {
+            let said = composed(&dependencies, inherit).unwrap_err();
+            assert!(said.starts_with(&expected), "said     {said}\nexpected {expected}");
+        }
+    }
 
     #[test]
     fn names_cover_imports() {

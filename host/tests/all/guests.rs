@@ -1,16 +1,14 @@
 //! Real components on the host: one behaviour a test.
 
-mod support;
-
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::support::{Bounds, DEADLINE, Host, Upstream, manifest, poll, send};
 use docket_host::pool::Limits;
 use docket_host::serve::ConnectionLimits;
 use futures::future::join_all;
 use http::{Method, Request};
 use serde_json::json;
-use support::{Bounds, DEADLINE, Host, Upstream, manifest, poll, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -466,7 +464,6 @@ async fn a_trap_tells_its_neighbours_to_come_again() {
     let host = host().await;
     let neighbour = async { host.get("/sleep/10000").await };
     let trap = async {
-        poll("the neighbour", || Some(())).await;
         // The neighbour waits before this one is taken on: an instance takes on one request at a time.
         host.get("/sleep/50").await.is(200, "slept");
         host.get("/trap").await
@@ -684,4 +681,33 @@ async fn methods_pass_through() {
             .await
             .is(200, &format!("{method} /m "));
     }
+}
+
+#[tokio::test]
+async fn a_dependency_is_composed_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let math = folder.path().join("math.wasm");
+    let text = r#"(component
+        (core module $module
+            (func (export "add-one") (param i32) (result i32) local.get 0 i32.const 1 i32.add))
+        (core instance $core (instantiate $module))
+        (func $add-one (param "number" u32) (result u32) (canon lift (core func $core "add-one")))
+        (instance $math (export "add-one" (func $add-one)))
+        (export "docket:test/math@1.0.0" (instance $math)))"#;
+    std::fs::write(&math, wat::parse_str(text).unwrap()).unwrap();
+    let composed = format!(
+        "[component.guest.dependencies]\n\"docket:test/math@1.0.0\" = {{ path = {math:?} }}"
+    );
+    let host = Host::start(&manifest("host-guest-composed", &composed)).await;
+    host.get("/").await.is(200, "42");
+}
+
+#[tokio::test]
+async fn a_component_without_its_dependency_is_refused() {
+    let manifest = manifest("host-guest-composed", "");
+    let Err(error) = crate::support::load(&manifest, &[], Limits::default()) else {
+        panic!("it was loaded");
+    };
+    let said = error.to_string();
+    assert!(said.contains("docket:test/math@1.0.0"), "{said}");
 }

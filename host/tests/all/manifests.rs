@@ -1,8 +1,6 @@
 //! Manifests as folders: `good/<name>` has `spin.toml` and what each path leads to in `expected.routes`,
 //! `bad/<name>` has `spin.toml` and the host's words in `expected.err`.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
 use docket_host::manifest::Manifest;
@@ -44,7 +42,8 @@ fn good() {
 fn bad() {
     let mut wrong = Vec::new();
     for case in cases("bad") {
-        let Err(error) = support::load_file(&case.join("spin.toml"), &[], Limits::default()) else {
+        let Err(error) = crate::support::load_file(&case.join("spin.toml"), &[], Limits::default())
+        else {
             wrong.push(format!("{}: it is served", case.display()));
             continue;
         };
