@@ -256,7 +256,7 @@ async fn calls_go_to_allowed_hosts_only() {
     let denied = host
         .get(&format!("/call?url=http://localhost:{port}/secret"))
         .await;
-    denied.is(502, "ErrorCode(ErrorCode::HttpRequestDenied)");
+    denied.is(502, "ErrorCode::HttpRequestDenied");
     assert_eq!(upstream.got.lock().unwrap().len(), 1);
     let line = host
         .log
@@ -289,7 +289,7 @@ async fn a_call_to_nobody_says_so() {
     drop(listener);
     let host = host_allowed(address).await;
     let answer = host.get(&format!("/call?url=http://{address}/")).await;
-    answer.is(502, "ErrorCode(ErrorCode::ConnectionRefused)");
+    answer.is(502, "ErrorCode::ConnectionRefused");
 }
 
 #[tokio::test]
@@ -324,7 +324,7 @@ async fn a_connection_that_dies_unanswered_is_not_tried_again() {
     host.send(Request::post(&path), "").await.is(200, "ok");
     host.send(Request::post(&path), "")
         .await
-        .is(502, "ErrorCode(ErrorCode::ConnectionTerminated)");
+        .is(502, "ErrorCode::ConnectionTerminated");
     assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
 
@@ -425,16 +425,17 @@ async fn one_request_wakes_another_of_its_instance() {
 }
 
 #[tokio::test]
-async fn an_async_lock_goes_from_request_to_request() {
+async fn a_lock_goes_from_request_to_request() {
     let host = host().await;
-    let answers = join_all((0..12).map(|_| host.get("/lock/5"))).await;
-    let mut turns: Vec<u32> = answers
-        .iter()
-        .map(|answer| answer.body.parse().unwrap())
-        .collect();
-    turns.sort_unstable();
-    // All in one instance, one after the other.
-    assert_eq!(turns, (1..=12).collect::<Vec<_>>());
+    let first = host.get("/lock/300");
+    let second = async {
+        // When this is back the first holds the lock, and its instance takes on others.
+        host.get("/sleep/50").await.is(200, "slept");
+        host.get("/lock/0").await
+    };
+    let (first, second) = tokio::join!(first, second);
+    first.is(200, "1");
+    second.is(200, "2");
 }
 
 #[tokio::test]
@@ -598,7 +599,11 @@ async fn a_client_that_goes_away_harms_nobody() {
 async fn head_and_keep_alive() {
     let host = host().await;
     let mut stream = TcpStream::connect(host.address).await.unwrap();
-    for (method, last) in [("HEAD", "\r\n\r\n"), ("GET", "hello"), ("GET", "hello")] {
+    for (method, last) in [
+        ("HEAD", "\r\n\r\n"),
+        ("GET", "hello\r\n0\r\n\r\n"),
+        ("GET", "hello\r\n0\r\n\r\n"),
+    ] {
         let head = format!("{method} /hello HTTP/1.1\r\nhost: a\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut got = String::new();
@@ -616,7 +621,7 @@ async fn head_and_keep_alive() {
 async fn heads_that_are_wrong_are_refused() {
     let host = host().await;
     let many: String = (0..120).map(|n| format!("x-{n}: y\r\n")).collect();
-    let long = format!("x: {}\r\n", "y".repeat(100 << 10));
+    let long = format!("x: {}\r\n", "y".repeat(300 << 10));
     for (head, status) in [
         ("GET /hello HTTP/1.1\r\n\r\n".to_owned(), "400"),
         (

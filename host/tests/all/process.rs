@@ -142,14 +142,13 @@ async fn what_does_not_end_is_cut_off_at_the_bound() {
 
 #[test]
 fn it_says_in_one_line_why_it_cannot_start() {
-    let busy = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let busy = busy.local_addr().unwrap().to_string();
+    let held = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let busy = held.local_addr().unwrap().to_string();
     let missing = "spin_manifest_version = 2\n[application]\nname = \"t\"\n[[trigger.http]]\nroute = \"/...\"\n\
                    component = \"guest\"\n[component.guest]\nsource = \"guest.wasm\"\n";
     let module = missing.replace("guest.wasm", "module.wasm");
     let nothing = missing.replace("guest.wasm", "nothing.wasm");
     let old = missing.replace("guest.wasm", "old.wasm");
-    let _held = TcpListener::bind(&busy).unwrap();
     for (manifest, arguments, expected) in [
         (missing, vec!["--listen", &busy], format!("the address {busy} is in use by another process")),
         (missing, vec![], "component `guest`: the Wasm file FOLDER/guest.wasm cannot be read; `cargo docket build` makes it: No such file or directory (os error 2)".to_owned()),
