@@ -139,10 +139,10 @@ fn error_code(error: &hyper_util::client::legacy::Error) -> Error {
             };
             return code;
         }
-        if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
-            if let Some(code) = hyper_code(hyper) {
-                return code;
-            }
+        if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
+            && let Some(code) = hyper_code(hyper)
+        {
+            return code;
         }
         source = cause.source();
     }

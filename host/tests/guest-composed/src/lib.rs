@@ -3,12 +3,6 @@
 use spin_sdk::http::Request;
 use spin_sdk::http_service;
 
-#[expect(
-    missing_docs,
-    unsafe_code,
-    unused_qualifications,
-    reason = "generated code"
-)]
 mod bindings {
     spin_sdk::wit_bindgen::generate!({
         inline: "

@@ -84,7 +84,7 @@ fn query<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     })
 }
 
-async fn whole(body: impl http_body_util::BodyExt<Data = Bytes>) -> Option<Bytes> {
+async fn whole(body: impl BodyExt<Data = Bytes>) -> Option<Bytes> {
     BodyExt::collect(body)
         .await
         .ok()

@@ -17,7 +17,7 @@ pub(crate) async fn call(request: Request) -> Answer {
 }
 
 async fn relay(method: &spin_sdk::http::Method, url: &str, body: Bytes) -> Answer {
-    let outgoing = spin_sdk::http::Request::builder()
+    let outgoing = Request::builder()
         .method(method)
         .uri(url)
         .body(http_body_util::Full::new(body));
