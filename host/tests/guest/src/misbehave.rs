@@ -16,12 +16,6 @@ pub(crate) fn spin() -> Answer {
     }
 }
 
-/// The same, after a wait in which the instance takes other requests.
-pub(crate) async fn spin_later(time: u64) -> Answer {
-    spin_sdk::time::sleep(milliseconds(time)).await;
-    spin()
-}
-
 /// Takes memory until there is none.
 pub(crate) fn hog() -> Answer {
     let mut blocks = Vec::new();

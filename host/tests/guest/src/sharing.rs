@@ -30,6 +30,13 @@ pub(crate) async fn wait(name: &str) -> Answer {
     text("woken")
 }
 
+/// Whether a request of this instance waits under a name.
+pub(crate) fn waits(name: &str) -> bool {
+    WAITING
+        .lock()
+        .is_ok_and(|waiting| waiting.iter().any(|(other, _)| other == name))
+}
+
 /// Wakes those that wait under a name; tells how many.
 pub(crate) fn wake(name: &str) -> Answer {
     let Ok(mut waiting) = WAITING.lock() else {

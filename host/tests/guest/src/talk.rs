@@ -62,8 +62,10 @@ pub(crate) async fn variable(name: &str) -> Answer {
     }
 }
 
-/// Waits and answers.
+/// Says so, waits, and answers.
+#[expect(clippy::print_stdout, reason = "it tells the test that it is here")]
 pub(crate) async fn sleep(time: u64) -> Answer {
+    println!("sleeping");
     spin_sdk::time::sleep(milliseconds(time)).await;
     text("slept")
 }
