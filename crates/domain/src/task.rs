@@ -121,11 +121,22 @@ pub struct TaskView<'a> {
     due_at: Option<Instant>,
     reminders: &'a [Reminder],
     recurrence: Option<RecurrenceView<'a>>,
+    #[serde(serialize_with = "shortest")]
     position: f64,
     created_at: Instant,
     updated_at: Instant,
     completed_at: Option<Instant>,
     version: u64,
+}
+
+/// Writes a whole number without a fraction, as others that pass it on do: the same task has one spelling.
+fn shortest<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

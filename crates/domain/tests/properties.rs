@@ -1,5 +1,9 @@
 //! What holds for any input and any sequence of commands.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use docket_domain::list::{Cursor, Query};
 use docket_domain::recurrence::Rule;

@@ -16,7 +16,7 @@ use docket_service::serve::log_background;
 use docket_sidecar::{Error, Etag, Item, Message, Operation, Sidecar};
 use futures::future::try_join;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ struct Queue {
     attended: bool,
     /// The last change that was delivered of an account: what comes right after it need not look for its slot.
     delivered: HashMap<AccountId, String>,
+    /// Changes that were found in the book and taken along, before the requests that made them got here themselves.
+    taken_along: HashSet<String>,
 }
 
 impl<R: Runtime> Outbox<R> {
@@ -70,6 +72,9 @@ impl<R: Runtime> Outbox<R> {
     pub async fn deliver(&self, slot: u16, entry: Slot) {
         {
             let mut queue = self.queue();
+            if queue.taken_along.remove(&entry.change) {
+                return;
+            }
             queue.waiting.push((slot, entry));
             if std::mem::replace(&mut queue.attended, true) {
                 return;
@@ -259,6 +264,15 @@ impl<R: Runtime> Outbox<R> {
             next = entry.after.clone();
             chain.push((taken.slot, entry));
         }
+        let mut queue = self.queue();
+        if queue.taken_along.len() + chain.len() > REMEMBERED {
+            // Those of other instances never get here.
+            queue.taken_along.clear();
+        }
+        queue
+            .taken_along
+            .extend(chain.iter().map(|(_, entry)| entry.change.clone()));
+        drop(queue);
         chain.reverse();
         Ok(chain)
     }

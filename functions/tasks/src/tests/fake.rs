@@ -324,7 +324,7 @@ impl Runtime for Fake {
     }
 }
 
-async fn yield_now() {
+pub async fn yield_now() {
     let mut yielded = false;
     futures::future::poll_fn(|context| {
         if yielded {

@@ -589,6 +589,37 @@ fn writers_at_once_are_all_served_once() {
 }
 
 #[test]
+fn an_instance_publishes_each_event_once() {
+    block_on(async {
+        let instance = instance();
+        let writers = (0..8).map(|w| {
+            let (instance, account) = (&instance, format!("account{}", w / 2));
+            async move {
+                for n in 0..10 {
+                    instance.create(&account, &format!("{w}.{n}")).await;
+                }
+            }
+        });
+        // Delivering goes on while they write.
+        let over = std::cell::Cell::new(false);
+        let writing = async {
+            join_all(writers).await;
+            over.set(true);
+        };
+        let delivering = async {
+            while !over.get() {
+                instance.fake.settle().await;
+                fake::yield_now().await;
+            }
+        };
+        futures::join!(writing, delivering);
+        instance.fake.settle().await;
+        assert_eq!(instance.fake.world().published.len(), 2 * 80);
+        assert_eq!(instance.fake.events("task-events").len(), 80);
+    });
+}
+
+#[test]
 fn a_lost_answer_does_not_make_a_task_twice() {
     block_on(async {
         for faults in [
