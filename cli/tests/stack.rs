@@ -156,6 +156,18 @@ impl Bench {
         self.root().join(".docket")
     }
 
+    /// Puts a Spin of this version on the PATH that commands see.
+    fn install_spin(&self, version: &str) {
+        self.set("bin/spin-itself", &Mode::Stock);
+        let path = self.root().join("bin/spin");
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'spin {version} (abc1234)'; exit; }}\nexec '{}' \"$@\"\n",
+            self.root().join("bin/spin-itself").display()
+        );
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     fn set(&self, program: &str, mode: &Mode) {
         let path = self.root().join(program);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -185,7 +197,10 @@ impl Bench {
             .current_dir(self.root())
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("DOCKET_DATA_DIR")
-            .env("PATH", "/usr/bin:/bin")
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.root().join("bin").display()),
+            )
             .env("DOCKET_PORT_BASE", self.base.to_string())
             .stdin(Stdio::null());
         command
@@ -225,6 +240,10 @@ impl Bench {
         let parts = record["parts"].as_array().unwrap();
         let found = parts.iter().find(|one| one["name"] == part).unwrap();
         serde_json::from_value(found["process"].clone()).unwrap()
+    }
+
+    fn supervisor(&self) -> Identity {
+        serde_json::from_value(self.record()["supervisor"].clone()).unwrap()
     }
 
     fn processes(&self) -> Vec<Identity> {
@@ -513,6 +532,36 @@ fn a_process_with_a_reused_pid_is_left_alone() {
 }
 
 #[test]
+fn a_fitting_spin_on_path_runs_the_functions_and_is_ended_like_the_rest() {
+    let bench = Bench::new();
+    bench.install_spin("4.0.2");
+    bench
+        .docket(&["up", "--detach", "--no-build", "--host", "spin"])
+        .expect(1, "is version 4.0.2, and Docket needs 4.1");
+    bench.install_spin("4.1.0");
+    bench
+        .docket(&["up", "--detach", "--no-build"])
+        .expect(0, "Spin 4.1.0 (");
+    let spin = bench.process("host").unwrap();
+    let line = std::fs::read(format!("/proc/{}/environ", spin.pid)).unwrap();
+    assert!(String::from_utf8_lossy(&line).contains("SPIN_VARIABLE_TASKS_DAPR_API_TOKEN="));
+    bench.supervisor().signal(Signal::KILL);
+    wait(|| !bench.supervisor().alive());
+    assert!(spin.alive());
+    bench
+        .docket(&["up", "--detach", "--no-build", "--host", "embedded"])
+        .expect(0, "is up at");
+    assert!(!spin.alive());
+    bench.docket(&["down"]).expect(0, "stopped");
+    bench
+        .docket(&["up", "--detach", "--no-build"])
+        .expect(0, "is up at");
+    let spin = bench.process("host").unwrap();
+    bench.docket(&["down"]).expect(0, "stopped");
+    assert!(!spin.alive());
+}
+
+#[test]
 fn a_part_that_dies_is_started_again() {
     let bench = Bench::new();
     let mut up = bench.foreground();
@@ -543,7 +592,9 @@ fn a_part_that_cannot_start_takes_all_down_and_says_why() {
         said.expect(1, "gave up on host: it died 3 times, last with exit code 3");
         said.expect(1, "the moon is in the wrong phase");
         assert!(bench.process("broker").is_none());
-        bench.docket(&["status"]).expect(3, "not running");
+        bench
+            .docket(&["status"])
+            .expect(3, "not running: gave up on host");
         for port in bench.base..bench.base + 30 {
             TcpListener::bind(("127.0.0.1", port)).unwrap();
         }

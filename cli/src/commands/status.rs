@@ -37,6 +37,8 @@ struct Report {
     rss_bytes: u64,
     pss_bytes: u64,
     parts: Vec<PartReport>,
+    /// Why the last run ended, if nobody wanted it to.
+    failure: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,15 +74,19 @@ impl Args {
             rss_bytes: 0,
             pss_bytes: 0,
             parts: Vec::new(),
+            failure: None,
         };
         let mut left = 0;
         if let Some(data) = existing {
             report.data_dir = data.root().display().to_string();
-            match Stack::read(&data).filter(Stack::is_supervised) {
-                Some(stack) if stack.phase != Phase::Stopped => {
+            match Stack::read(&data) {
+                Some(stack) if stack.phase != Phase::Stopped && stack.is_supervised() => {
                     fill(&mut report, &stack, &data).await;
                 }
-                _ => left = leftovers(&data).len(),
+                stack => {
+                    left = leftovers(&data).len();
+                    report.failure = stack.and_then(|stack| stack.failure);
+                }
             }
         }
         if left > 0 {
@@ -159,7 +165,10 @@ fn show(report: &Report, left: usize, console: &Console) {
                 count(left, "process")
             )
         } else {
-            "not running".to_owned()
+            match &report.failure {
+                Some(why) => format!("not running: {why}"),
+                None => "not running".to_owned(),
+            }
         });
         return;
     };

@@ -166,13 +166,19 @@ impl Args {
             self.tell_started(project, data, ports, console, began.elapsed());
             // A detached start ends here: all was said by now.
             let _ = registry.change(|stack| stack.phase = Phase::Running);
+            if self.supervised {
+                console.mute();
+            }
         };
         let policy = Policy::default();
-        let ending = watch_the_end(requests.clone(), &registry, console);
+        let ending = watch_the_end(requests.clone(), &registry, console, self.verbose);
         let ended =
             supervisor::run(parts, data, &registry, console, policy, requests, started).await;
         ending.abort();
-        let _ = registry.change(|stack| stack.phase = Phase::Stopped);
+        let _ = registry.change(|stack| {
+            stack.phase = Phase::Stopped;
+            stack.failure = ended.as_ref().err().map(ToString::to_string);
+        });
         match ended {
             Ok(()) => {
                 console.line("stopped");
@@ -261,10 +267,10 @@ impl Args {
             took.as_secs_f64(),
             data.logs().display(),
         ));
-        console.follow(match (self.supervised, self.verbose) {
-            (true, _) => Follow::Nothing,
-            (false, true) => Follow::Everything,
-            (false, false) => Follow::Useful,
+        console.follow(if self.verbose {
+            Follow::Everything
+        } else {
+            Follow::Useful
         });
     }
 
@@ -460,6 +466,7 @@ fn record(parts: &[Part], ports: Ports, detached: bool) -> Stack {
                 last_end: None,
             })
             .collect(),
+        failure: None,
     }
 }
 
@@ -487,11 +494,14 @@ fn watch_the_end(
     mut requests: Requests,
     registry: &Arc<Registry>,
     console: &Arc<Console>,
+    verbose: bool,
 ) -> tokio::task::JoinHandle<()> {
     let (registry, console) = (Arc::clone(registry), Arc::clone(console));
     tokio::spawn(async move {
         if requests.wait_for(|asked| *asked > 0).await.is_ok() {
-            console.follow(Follow::Errors);
+            if !verbose {
+                console.follow(Follow::Nothing);
+            }
             console.line("\nstopping (once more to kill)");
             let _ = registry.change(|stack| stack.phase = Phase::Stopping);
         }

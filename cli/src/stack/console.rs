@@ -1,7 +1,7 @@
 //! What a person sees: steps with a mark, and the parts' log lines with a coloured prefix.
 
 use std::io::{IsTerminal as _, Write};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::logs::{Entry, Level};
@@ -35,6 +35,7 @@ pub struct Console {
     out: Mutex<Box<dyn Write + Send>>,
     colored: bool,
     follow: AtomicU8,
+    muted: AtomicBool,
 }
 
 const COLORS: [&str; 8] = ["36", "35", "34", "33", "32", "96", "95", "94"];
@@ -56,6 +57,7 @@ impl Console {
             out: Mutex::new(out),
             colored,
             follow: AtomicU8::new(Follow::Errors as u8),
+            muted: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +79,12 @@ impl Console {
         self.follow.store(follow as u8, Ordering::Relaxed);
     }
 
+    /// Says nothing from now on: nobody reads it, and a file would grow for ever.
+    pub fn mute(&self) {
+        self.follow(Follow::Nothing);
+        self.muted.store(true, Ordering::Relaxed);
+    }
+
     /// Whether a log line has to be looked at at all.
     #[must_use]
     pub fn follows(&self) -> bool {
@@ -96,6 +104,9 @@ impl Console {
 
     /// A line.
     pub fn line(&self, text: &str) {
+        if self.muted.load(Ordering::Relaxed) {
+            return;
+        }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // A reader that went away must not end the stack.
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());

@@ -61,6 +61,8 @@ pub struct Stack {
     pub started_at: u64,
     /// Its parts, in the order in which they are shown.
     pub parts: Vec<Part>,
+    /// Why it ended, if nobody wanted it to.
+    pub failure: Option<String>,
 }
 
 /// One part of it.
@@ -236,6 +238,7 @@ mod tests {
                 restarts: 0,
                 last_end: None,
             }],
+            failure: None,
         }
     }
 

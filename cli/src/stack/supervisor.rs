@@ -727,6 +727,7 @@ mod tests {
                 address: String::new(),
                 started_at: now(),
                 parts: records.collect(),
+                failure: None,
             };
             let registry = Arc::new(Registry::begin(&self.data, stack).unwrap());
             let console = Arc::new(Console::new(Box::new(std::io::sink()), false));
