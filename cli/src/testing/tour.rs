@@ -369,6 +369,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_is_a_tour_that_starts_and_stops_a_stack() {
+        let steps = read(include_str!("../../../README.md")).unwrap();
+        let commands: Vec<_> = steps.iter().map(|step| step.command.as_str()).collect();
+        let position = |command| commands.iter().position(|c| *c == command);
+        let up = position("cargo docket up --detach").expect("it starts a stack");
+        let down = position("cargo docket down").expect("it stops the stack");
+        assert!(up < down);
+    }
+
+    #[test]
     fn documents_that_make_no_sense_are_refused() {
         for document in [
             "```console\n$ a\n",

@@ -1,3 +1,5 @@
+// Jobs outlive the scheduler, and are kept and handed out as they were given.
+
 package jobstore
 
 import (
