@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::build::{self, WasmTools};
 use crate::layout::{DataDir, Ports, Project};
 use crate::machine::{self, Version};
+use crate::stack::registry::Stack;
 
 const GIB: u64 = 1 << 30;
 const OLDEST_RUST: Version = Version::new(1, 95, 0);
@@ -236,13 +237,13 @@ fn memory(meminfo: &str) -> Check {
 fn free_ports(project: &Project, data: &DataDir, ports: Ports) -> Check {
     const NAME: &str = "ports";
     let base = ports.base();
-    // As many as the contract between the parts gives a stack: 20 of its own, 5 for each sidecar.
+    // A stack has 20 ports of its own and 5 for each sidecar.
     let apps = u16::try_from(project.apps().len()).unwrap_or(0);
     let used = (base..base + 20 + 5 * apps)
         .filter(|port| !machine::is_free(*port))
         .map(|port| port.to_string())
         .collect::<Vec<_>>();
-    let running = data.stack_file().exists();
+    let running = Stack::read(data).is_some_and(|stack| stack.is_supervised());
     match (used.is_empty(), running) {
         (true, _) => Check::ok(NAME, format!("those from {base} are free")),
         (false, true) => Check::ok(NAME, format!("those from {base}: a stack runs here")),
