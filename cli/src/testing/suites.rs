@@ -63,7 +63,7 @@ impl Suite {
             Self::Lint => lint(project).await,
             Self::Unit => unit(project).await,
             Self::Sidecars => sidecars(project).await,
-            Self::System | Self::Faults => on_a_stack(project, self.name()).await,
+            Self::System | Self::Faults => on_stacks(project, self.name()).await,
             Self::Tour => tour(project).await,
         }
     }
@@ -167,8 +167,8 @@ async fn lint(project: &Project) -> anyhow::Result<usize> {
     Ok(checks)
 }
 
-/// The test targets that need a stack; the suite `unit` leaves them out.
-const ON_A_STACK: [&str; 2] = ["system", "faults"];
+/// The test targets that need stacks; the suite `unit` leaves them out.
+const ON_STACKS: [&str; 2] = ["system", "faults"];
 
 async fn unit(project: &Project) -> anyhow::Result<usize> {
     // The same selection of packages for every native build of the tests, or cargo would compile
@@ -178,7 +178,7 @@ async fn unit(project: &Project) -> anyhow::Result<usize> {
         .args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"])
         .current_dir(project.root());
     for test in test_targets(project).await? {
-        if !ON_A_STACK.contains(&test.as_str()) {
+        if !ON_STACKS.contains(&test.as_str()) {
             command.args(["--test", &test]);
         }
     }
@@ -209,23 +209,19 @@ fn go() -> anyhow::Result<std::path::PathBuf> {
     machine::find_on_path("go").context("Go is missing: see `cargo docket doctor`")
 }
 
-/// Runs an integration test of `docket-tests` on a stack of its own.
-async fn on_a_stack(project: &Project, test: &str) -> anyhow::Result<usize> {
+/// Runs an integration test that starts and stops its own stacks, all of them with this program.
+async fn on_stacks(project: &Project, test: &str) -> anyhow::Result<usize> {
     build::build(project, &build::Options::default()).await?;
-    let stack = Stack::new()?;
-    let outcome = async {
-        stack.docket(project, &["up", "--detach"]).await?;
-        let mut command = cargo::native();
-        command
-            .args(["test", "--workspace", "--test", test])
-            // The stack is one: its tests take turns.
-            .args(["--", "--test-threads", "1"])
-            .current_dir(project.root());
-        stack.tell(&mut command);
-        cargo_tests(&mut command).await
-    }
-    .await;
-    stack.end(project, outcome).await
+    let mut command = cargo::native();
+    command
+        .args(["test", "--workspace", "--test", test])
+        .env("DOCKET_PROGRAM", this_program()?)
+        .current_dir(project.root());
+    cargo_tests(&mut command).await
+}
+
+fn this_program() -> anyhow::Result<std::path::PathBuf> {
+    std::env::current_exe().context("this program has no path")
 }
 
 async fn tour(project: &Project) -> anyhow::Result<usize> {
@@ -237,7 +233,7 @@ async fn tour(project: &Project) -> anyhow::Result<usize> {
     stack.end(project, outcome).await
 }
 
-/// A stack for tests: its own data folder and ports.
+/// The tour's stack: its own data folder and ports.
 struct Stack {
     folder: tempfile::TempDir,
     base: u16,
@@ -255,18 +251,13 @@ impl Stack {
         self.folder.path().join("data")
     }
 
-    fn tell(&self, command: &mut Command) {
+    /// Runs a command of this same program for the stack.
+    async fn docket(&self, project: &Project, words: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(this_program()?);
+        command.args(words).current_dir(project.root());
         command
             .env("DOCKET_DATA_DIR", self.data_dir())
             .env("DOCKET_PORT_BASE", self.base.to_string());
-    }
-
-    /// Runs a command of this same program for the stack.
-    async fn docket(&self, project: &Project, words: &[&str]) -> anyhow::Result<()> {
-        let program = std::env::current_exe().context("this program has a path")?;
-        let mut command = Command::new(program);
-        command.args(words).current_dir(project.root());
-        self.tell(&mut command);
         runner::run(&mut command, |_| ()).await
     }
 
