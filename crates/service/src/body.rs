@@ -5,14 +5,20 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use docket_domain::{FieldError, FieldErrorCode};
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use http_body_util::BodyExt as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
+use std::fmt;
+use std::marker::PhantomData;
 
 use crate::{Code, Problem};
 
 /// The largest JSON body, in bytes.
 pub const MAX_JSON: usize = 256 * 1024;
+/// So much of a body that is too large is taken off the wire all the same: many clients look for an answer only when
+/// they have sent everything, and find a closed connection instead of a 413.
+const MAX_UNREAD: usize = 16 * 1024 * 1024;
 
 /// A JSON body. Fields that `T` does not have are refused.
 #[derive(Debug)]
@@ -50,18 +56,51 @@ fn is_json(value: &http::HeaderValue) -> bool {
 ///
 /// # Errors
 /// `too_large` when it is longer, `malformed` when it is cut off.
-pub async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::new(
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let (mut read, mut length) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(Code::Malformed, "the body was cut off"))?;
+        let chunk = frame.into_data().unwrap_or_default();
+        length = length.saturating_add(chunk.len());
+        if length <= limit {
+            read.extend_from_slice(&chunk);
+        } else if length > limit.saturating_add(MAX_UNREAD) {
+            break;
+        }
+    }
+    if length <= limit {
+        Ok(read.into())
+    } else {
+        Err(Problem::new(
             Code::TooLarge,
             format!("the body has more than {limit} bytes"),
-        )),
-        Err(_) => Err(Problem::new(Code::Malformed, "the body was cut off")),
+        ))
     }
 }
 
-/// Reads JSON.
+/// A struct out of a JSON object alone: serde takes an array of the fields' values as well, which nobody means.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+        let fields = Fields(PhantomData);
+        deserializer.deserialize_map(fields).map(Self)
+    }
+}
+
+/// Reads a JSON object.
 ///
 /// # Errors
 /// `malformed` for what is not JSON (or nested more than 128 deep), `invalid` with pointers for what is not of the
@@ -78,7 +117,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         });
     };
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value =
+    let Object(value) =
         serde_path_to_error::deserialize(serde_ignored::Deserializer::new(&mut json, &mut note))
             .map_err(|error| not_of_type(&error))?;
     json.end()
@@ -137,6 +176,8 @@ fn push(pointer: &mut String, token: &str) {
 mod tests {
     use super::*;
     use docket_domain::TaskInput;
+    use futures::StreamExt as _;
+    use futures::executor::block_on;
     use serde_json::Value;
 
     fn problem(body: &[u8]) -> Value {
@@ -144,8 +185,37 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_too_large_is_taken_off_the_wire_within_reason() {
+        use std::convert::Infallible;
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+        const CHUNK: usize = 64 * 1024;
+        let sent = |chunks: usize, limit: usize| {
+            let taken = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&taken);
+            let stream = futures::stream::iter(0..chunks).map(move |_| {
+                count.fetch_add(CHUNK, Relaxed);
+                Ok::<_, Infallible>(vec![b'a'; CHUNK])
+            });
+            let outcome = block_on(read(Body::from_stream(stream), limit));
+            let outcome = outcome.map(|body| body.len()).map_err(|p| p.code());
+            (outcome, taken.load(Relaxed))
+        };
+        assert_eq!(sent(4, MAX_JSON), (Ok(MAX_JSON), MAX_JSON));
+        assert_eq!(
+            sent(32, MAX_JSON),
+            (Err(Code::TooLarge), 32 * CHUNK),
+            "all of it is read"
+        );
+        let (outcome, taken) = sent(100_000, MAX_JSON);
+        assert_eq!(outcome, Err(Code::TooLarge));
+        assert!(taken <= MAX_JSON + MAX_UNREAD + 2 * CHUNK, "{taken}");
+    }
+
+    #[test]
     fn what_is_not_json_is_malformed() {
-        let deep = format!("{{\"title\":{}", "[".repeat(100_000));
+        let deep = format!("{{\"x\":{}", "[".repeat(100_000));
         for body in [
             &b""[..],
             b"{",
@@ -178,6 +248,8 @@ mod tests {
             ),
             (r#"{"position": 1e999}"#, "", "malformed"),
             ("[]", "", "invalid"),
+            (r#"["a title"]"#, "", "invalid"),
+            ("7", "", "invalid"),
         ] {
             let problem = problem(body.as_bytes());
             if code == "malformed" {
