@@ -31,6 +31,7 @@ use crate::routes::{RouteMatch, WELL_KNOWN_PREFIX};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 64 << 10;
+const NOWHERE: &str = "there is nothing at this path";
 
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug)]
@@ -169,18 +170,19 @@ async fn answer(
                 response.headers_mut().insert(CONTENT_TYPE, json);
                 response
             }
-            _ => problem(StatusCode::NOT_FOUND, "not_found", id),
+            _ => problem(StatusCode::NOT_FOUND, "not_found", NOWHERE, id),
         };
     }
     let Some(found) = app.router().find(path) else {
-        return problem(StatusCode::NOT_FOUND, "not_found", id);
+        return problem(StatusCode::NOT_FOUND, "not_found", NOWHERE, id);
     };
     let Some(pool) = app.pool(found.route.component()) else {
-        return problem(StatusCode::NOT_FOUND, "not_found", id);
+        return problem(StatusCode::NOT_FOUND, "not_found", NOWHERE, id);
     };
     *component = Some(pool.id());
     let Some((uri, headers)) = prepare(&request, &found, client, id) else {
-        return problem(StatusCode::BAD_REQUEST, "malformed", id);
+        let detail = "the request does not say which host it means, or says it twice";
+        return problem(StatusCode::BAD_REQUEST, "malformed", detail, id);
     };
     let (mut parts, body) = request.into_parts();
     parts.uri = uri;
@@ -191,10 +193,17 @@ async fn answer(
         .await
     {
         Ok(response) => response,
-        Err(Failure::TimedOut) => problem(StatusCode::GATEWAY_TIMEOUT, "timeout", id),
-        Err(Failure::Failed) => problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", id),
+        Err(Failure::TimedOut) => {
+            let detail = "the answer took too long";
+            problem(StatusCode::GATEWAY_TIMEOUT, "timeout", detail, id)
+        }
+        Err(Failure::Failed) => {
+            let detail = "the request id finds the reason in the log";
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail, id)
+        }
         Err(Failure::Unavailable) => {
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", id);
+            let detail = "please try again soon";
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, id);
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -295,12 +304,13 @@ fn is_request_id(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-fn problem(status: StatusCode, code: &str, id: &str) -> http::Response<WasiBody> {
+fn problem(status: StatusCode, code: &str, detail: &str, id: &str) -> http::Response<WasiBody> {
     let body = serde_json::json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "code": code,
+        "detail": detail,
         "request_id": id,
     });
     let mut response = http::Response::new(full(body.to_string()));
