@@ -1,0 +1,407 @@
+//! The suite `faults`: processes are killed and stopped while people work. What was accepted is kept, and its events
+//! come, each in its order.
+
+use anyhow::{Context as _, Result, ensure};
+use docket_cli::stack::process::Identity;
+use docket_domain::outbox::SLOTS;
+use docket_tests::client::{Account, Answer};
+use docket_tests::events::History;
+use docket_tests::stack::{SIDECAR, Stack};
+use docket_tests::suite::{self, Suite};
+use docket_tests::workload::{self, Figures, Plan, Progress, Work};
+use docket_tests::{tests, until};
+use futures::future::{try_join, try_join_all};
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::json;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    suite::main(tests![
+        any_process_is_killed_while_eight_write,
+        everything_is_killed_between_a_change_and_its_event,
+        the_broker_hangs_for_ten_seconds,
+        the_ring_fills_while_the_broker_hangs,
+        the_sidecar_hangs,
+        the_supervisor_is_killed,
+    ])
+}
+
+const SEED: u64 = 20_261_123;
+
+async fn accounts_of(stack: &Stack, name: &str, count: usize) -> Result<Vec<Account>> {
+    try_join_all((0..count).map(async |n| stack.account(&format!("{name}{n}")).await)).await
+}
+
+/// Waits until every event is out, holds all against what was accepted, and says what was done.
+async fn settle(
+    stack: &Stack,
+    name: &str,
+    faults: &str,
+    work: &Work,
+    progress: &Progress,
+) -> Result<Figures> {
+    stack.healthy().await?;
+    let settled = stack.settled().await?;
+    let figures = work.check(stack).await?;
+    assert_eq!(figures.accepted, progress.accepted());
+    assert_eq!(figures.events, figures.accepted + figures.happened);
+    eprintln!(
+        "[{name}] seed {SEED}; faults: {faults}; changes accepted {}, refused with 503 {}, unanswered {} (of those creates \
+         that happened {}); settled {:.1} s later; events {}, lost 0, repeated {}",
+        figures.accepted,
+        progress.refused(),
+        progress
+            .unanswered
+            .load(std::sync::atomic::Ordering::Relaxed),
+        figures.happened,
+        settled.as_secs_f64(),
+        figures.events,
+        figures.duplicates,
+    );
+    Ok(figures)
+}
+
+/// Waits until so many more changes were accepted: the next fault is to hit people at work.
+async fn more(progress: &Progress, count: usize) -> Result<()> {
+    let goal = progress.accepted() + count;
+    until("writing goes on", Duration::from_secs(60), async || {
+        Ok((progress.accepted() >= goal).then_some(()))
+    })
+    .await
+}
+
+async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "killed", 4).await?;
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 2,
+        changes_each: 75,
+        pace: Duration::from_millis(5),
+    };
+    let progress = Progress::default();
+    let faults = [
+        "host",
+        SIDECAR,
+        "broker",
+        "scheduler",
+        SIDECAR,
+        "host",
+        "broker",
+        "sentry",
+    ];
+    let killer = async {
+        for part in faults {
+            more(&progress, 40).await?;
+            stack.kill_and_wait(part).await?;
+        }
+        more(&progress, 40).await?;
+        progress.stop();
+        anyhow::Ok(())
+    };
+    let (work, ()) = try_join(workload::write(&accounts, &plan, &progress), killer).await?;
+    let said = format!("kill -9 of {}", faults.join(", "));
+    settle(stack, "killed", &said, &work, &progress).await?;
+    Ok(())
+}
+
+async fn everything_is_killed_between_a_change_and_its_event(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "between", 4).await?;
+    for round in 0..2_u64 {
+        // A broker that hangs takes no event, so each of these changes is without its event when all are killed.
+        let broker = stack.freeze("broker").await?;
+        let plan = Plan {
+            seed: SEED + round,
+            writers_each: 1,
+            changes_each: 10,
+            pace: Duration::ZERO,
+        };
+        let progress = Progress::default();
+        progress.stop();
+        let own = accounts.get(..2).context("accounts")?;
+        let own = if round == 0 {
+            own
+        } else {
+            accounts.get(2..).context("accounts")?
+        };
+        let work = workload::write(own, &plan, &progress).await?;
+        assert_eq!(progress.refused(), 0);
+        assert_eq!(stack.waiting_slots().await?, 20);
+        let before = stack.part("host").await?.restarts;
+        // Once the host first, once the sidecar: a change must survive either.
+        let order = if round == 0 {
+            ["host", SIDECAR]
+        } else {
+            [SIDECAR, "host"]
+        };
+        for part in order {
+            stack.kill(part).await?;
+        }
+        stack.kill("broker").await?;
+        drop(broker);
+        until("the host is back", Duration::from_secs(30), async || {
+            Ok((stack.part("host").await?.restarts > before).then_some(()))
+        })
+        .await?;
+        let said = format!(
+            "SIGSTOP broker, then kill -9 of {}, broker",
+            order.join(", ")
+        );
+        settle(stack, "between", &said, &work, &progress).await?;
+    }
+    Ok(())
+}
+
+async fn the_broker_hangs_for_ten_seconds(suite: &Suite) -> Result<()> {
+    const AWAY: Duration = Duration::from_secs(10);
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "away", 4).await?;
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 2,
+        changes_each: 20,
+        // The ring has room for all that eight writers of this pace do in ten seconds.
+        pace: Duration::from_millis(100),
+    };
+    let progress = Progress::default();
+    let fault = async {
+        more(&progress, 20).await?;
+        let broker = stack.freeze("broker").await?;
+        let began = Instant::now();
+        let mut slowest = Duration::ZERO;
+        while began.elapsed() < AWAY {
+            let asked = Instant::now();
+            more(&progress, 8).await?;
+            slowest = slowest.max(asked.elapsed());
+        }
+        drop(broker);
+        more(&progress, 20).await?;
+        progress.stop();
+        anyhow::Ok(slowest)
+    };
+    let (work, slowest) = try_join(workload::write(&accounts, &plan, &progress), fault).await?;
+    assert_eq!(progress.refused(), 0, "writing went on");
+    let said = format!(
+        "SIGSTOP broker for 10 s (eight changes took {:.2} s at most)",
+        slowest.as_secs_f64()
+    );
+    settle(stack, "away", &said, &work, &progress).await?;
+    Ok(())
+}
+
+async fn the_ring_fills_while_the_broker_hangs(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "full", 16).await?;
+    stack.settled().await?;
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 1,
+        changes_each: 20,
+        pace: Duration::ZERO,
+    };
+    let progress = Progress::default();
+    let broker = stack.freeze("broker").await?;
+    let began = Instant::now();
+    let fault = async {
+        until("a change is refused", Duration::from_secs(90), async || {
+            Ok((progress.refused() > 0).then_some(()))
+        })
+        .await?;
+        let (full, accepted) = (began.elapsed(), progress.accepted());
+        assert_eq!(stack.waiting_slots().await?, usize::from(SLOTS));
+        drop(broker);
+        // Writes work again, and so much that slots must have been freed.
+        more(&progress, 200).await?;
+        progress.stop();
+        anyhow::Ok((accepted, full))
+    };
+    let (work, (accepted, full)) =
+        try_join(workload::write(&accounts, &plan, &progress), fault).await?;
+    assert_eq!(accepted, usize::from(SLOTS), "each change took a slot");
+    let said = format!(
+        "SIGSTOP broker until the ring was full, after {accepted} changes in {:.1} s",
+        full.as_secs_f64()
+    );
+    settle(stack, "full", &said, &work, &progress).await?;
+    Ok(())
+}
+
+async fn the_sidecar_hangs(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "hang", 2).await?;
+    let account = accounts.first().context("an account")?;
+    let task = account.create(&json!({ "title": "before" })).await?;
+    let path = format!("/api/tasks/{}", task.id);
+    stack.settled().await?;
+
+    let sidecar = stack.freeze(SIDECAR).await?;
+    let requests = [
+        (
+            Method::POST,
+            "/api/tasks",
+            Some(json!({ "title": "meanwhile" })),
+        ),
+        (Method::GET, "/api/tasks", None),
+        (Method::GET, path.as_str(), None),
+        (
+            Method::PATCH,
+            path.as_str(),
+            Some(json!({ "description": "meanwhile" })),
+        ),
+        (Method::DELETE, path.as_str(), None),
+    ];
+    // One after the other, and many at once.
+    let mut slowest = Duration::ZERO;
+    for (method, path, body) in &requests {
+        slowest = slowest.max(unavailable(account, method, path, body.as_ref()).await?);
+    }
+    let crowd = (0..24).map(|_| unavailable(account, &Method::GET, "/api/tasks", None));
+    for took in try_join_all(crowd).await? {
+        slowest = slowest.max(took);
+    }
+    drop(sidecar);
+    ensure!(
+        slowest < Duration::from_secs(4),
+        "503 after {:.1} s",
+        slowest.as_secs_f64()
+    );
+    eprintln!(
+        "[hang] faults: SIGSTOP {SIDECAR}; 503 after {:.2} s at most",
+        slowest.as_secs_f64()
+    );
+
+    // What hung in the sidecar may be done late, and it is done as a whole or not at all.
+    let writes = async {
+        let began = Instant::now();
+        until(
+            "changes are accepted",
+            Duration::from_secs(10),
+            async || {
+                let new = json!({ "title": "after" });
+                let answer = account.send(Method::POST, "/api/tasks", Some(&new)).await?;
+                Ok((answer.status == 201).then(|| began.elapsed()))
+            },
+        )
+        .await
+    };
+    let fine = writes.await?;
+    stack.settled().await?;
+    let history = History::read(stack, account).await?;
+    history.matches_the_api(account).await?;
+    ensure!(history.changes.len() >= 2, "{:?}", history.changes);
+    eprintln!(
+        "[hang] fine again {:.2} s after SIGCONT; {} events",
+        fine.as_secs_f64(),
+        history.changes.len()
+    );
+
+    // The same with people at work.
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 4,
+        changes_each: 20,
+        pace: Duration::from_millis(5),
+    };
+    let progress = Progress::default();
+    let fault = async {
+        for _ in 0..2 {
+            more(&progress, 40).await?;
+            let sidecar = stack.freeze(SIDECAR).await?;
+            let refused = progress.refused();
+            until("somebody is refused", Duration::from_secs(10), async || {
+                Ok((progress.refused() > refused).then_some(()))
+            })
+            .await?;
+            drop(sidecar);
+        }
+        more(&progress, 40).await?;
+        progress.stop();
+        anyhow::Ok(())
+    };
+    let others = accounts_of(stack, "hanging", 2).await?;
+    let (work, ()) = try_join(workload::write(&others, &plan, &progress), fault).await?;
+    settle(
+        stack,
+        "hang",
+        &format!("SIGSTOP {SIDECAR} twice until 503"),
+        &work,
+        &progress,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Sends what must be answered 503; gives how long that took.
+async fn unavailable(
+    account: &Account,
+    method: &Method,
+    path: &str,
+    body: Option<&serde_json::Value>,
+) -> Result<Duration> {
+    let began = Instant::now();
+    let answer: Answer = account.send(method.clone(), path, body).await?;
+    answer
+        .problem(503, "unavailable")
+        .with_context(|| format!("{method} {path}"))?;
+    Ok(began.elapsed())
+}
+
+async fn the_supervisor_is_killed(_: &Suite) -> Result<()> {
+    let stack = Stack::start("orphans").await?;
+    let accounts = accounts_of(&stack, "orphan", 2).await?;
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 2,
+        changes_each: 20,
+        pace: Duration::ZERO,
+    };
+    let progress = Progress::default();
+    progress.stop();
+    let work = workload::write(&accounts, &plan, &progress).await?;
+    let pid = stack
+        .status()
+        .await?
+        .supervisor_pid
+        .context("no supervisor")?;
+    let supervisor = Identity::of(pid).context("the supervisor runs")?;
+    let processes = stack.processes();
+    ensure!(processes.len() >= 5, "{processes:?}");
+    ensure!(supervisor.signal(Signal::KILL), "it was gone");
+    let began = Instant::now();
+    until("no process is left", Duration::from_secs(20), async || {
+        Ok((!processes.iter().any(Identity::alive)).then_some(()))
+    })
+    .await?;
+    let gone = began.elapsed();
+    assert_eq!(stack.status().await?.state, "stopped");
+    let up = stack.up().await?;
+    let said = format!(
+        "kill -9 of `up` (its processes ended by themselves in {:.1} s, the next `up` took {:.1} s)",
+        gone.as_secs_f64(),
+        up.as_secs_f64()
+    );
+    settle(&stack, "orphans", &said, &work, &progress).await?;
+
+    // With a process that cannot hear of it, `down` cleans up.
+    let frozen = stack.freeze(SIDECAR).await?;
+    let pid = stack
+        .status()
+        .await?
+        .supervisor_pid
+        .context("no supervisor")?;
+    Identity::of(pid)
+        .context("the supervisor runs")?
+        .signal(Signal::KILL);
+    let down = stack.down().await?;
+    eprintln!(
+        "[orphans] `down` after kill -9 of `up` with a process that hangs: {:.1} s",
+        down.as_secs_f64()
+    );
+    drop(frozen);
+    stack.up().await?;
+    work.check(&stack).await?;
+    stack.finish().await
+}

@@ -1,0 +1,1003 @@
+//! The suite `system`: what people, programs and attackers do to a healthy stack, and what must come of it.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use docket_cli::token;
+use docket_tests::client::{Account, Answer, Page, Task};
+use docket_tests::events::History;
+use docket_tests::stack::{SIDECAR, Stack};
+use docket_tests::suite::{self, Suite};
+use docket_tests::workload::{self, Plan, Progress};
+use docket_tests::{tests, until};
+use futures::future::{join, try_join_all};
+use futures::stream::{self, StreamExt as _};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+fn main() -> ExitCode {
+    suite::main(tests![
+        a_task_from_its_creation_to_its_end,
+        pages_by_cursor,
+        a_file_is_imported_once,
+        sixteen_writers_on_one_account,
+        sixteen_writers_on_sixteen_accounts,
+        bad_requests_are_refused_and_store_nothing,
+        bad_requests_do_not_disturb_others,
+        what_is_not_http_is_refused,
+        internal_routes_are_for_the_sidecar,
+        the_sidecar_is_for_its_app,
+        another_app_may_nothing,
+        a_restart_keeps_everything,
+        two_stacks_side_by_side,
+    ])
+}
+
+const KINDS: [&str; 5] = [
+    "task-created",
+    "task-updated",
+    "task-completed",
+    "task-reopened",
+    "task-deleted",
+];
+
+async fn a_task_from_its_creation_to_its_end(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let ann = stack.account("ann").await?;
+    let task = json!({
+        "title": "Renew the passport", "description": "Both photos", "priority": "high", "tags": ["travel", "گھر"],
+        "due": { "date": "2027-03-28", "time": "02:30", "time_zone": "Europe/Berlin" },
+        "reminders": [{ "before": "PT30M" }], "recurrence": { "rule": "yearly", "from": "due" },
+    });
+    let answer = ann.send(Method::POST, "/api/tasks", Some(&task)).await?;
+    let created: Task = answer.read(201)?;
+    assert_eq!(
+        answer.header("location"),
+        Some(format!("/api/tasks/{}", created.id).as_str())
+    );
+    assert_eq!(answer.header("etag"), Some("\"1\""));
+    assert_eq!((created.version, created.status.as_str()), (1, "open"));
+    assert_eq!(created.tags, ["travel", "گھر"]);
+    // A wall-clock time that the change to summer time skips moves forward.
+    assert_eq!(created.due_at.as_deref(), Some("2027-03-28T01:30:00.000Z"));
+    assert_eq!(ann.get(&created.id).await?, created);
+    assert_eq!(ann.page("").await?.tasks, [created.clone()]);
+
+    let path = format!("/api/tasks/{}", created.id);
+    let guarded = |tag: &str| {
+        ann.request(Method::PATCH, &path)
+            .header("if-match", tag)
+            .json(&json!({ "title": "Renew both passports", "due": null }))
+    };
+    let updated: Task = Answer::of(guarded("\"1\"")).await?.read(200)?;
+    assert_eq!((updated.version, updated.due.is_none()), (2, true));
+    assert_eq!(updated.description, created.description);
+    Answer::of(guarded("\"1\""))
+        .await?
+        .problem(412, "precondition_failed")?;
+    // The same patch again changes nothing, so there is no event of it.
+    let again = ann
+        .patch(&created.id, &json!({ "title": "Renew both passports" }))
+        .await?;
+    assert_eq!(again, updated);
+
+    let done = ann.act(&created.id, "complete").await?;
+    assert_eq!((done.version, done.status.as_str()), (3, "done"));
+    assert!(done.completed_at.is_some());
+    assert_eq!(ann.act(&created.id, "complete").await?, done);
+    assert_eq!(ann.page("").await?.total, 0);
+    assert_eq!(ann.page("status=done").await?.tasks, [done]);
+    let open = ann.act(&created.id, "reopen").await?;
+    assert_eq!((open.version, open.completed_at), (4, None));
+    let other = ann.create(&json!({ "title": "Stays" })).await?;
+    ann.delete(&created.id).await?;
+    let gone = ann.send(Method::GET, &path, None).await?;
+    gone.problem(404, "not_found")?;
+    assert_eq!(ann.page("status=all").await?.tasks, [other]);
+
+    stack.settled().await?;
+    let history = History::read(stack, &ann).await?;
+    let kinds: Vec<&str> = history
+        .changes
+        .iter()
+        .map(|change| change.kind.as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        [KINDS[0], KINDS[1], KINDS[2], KINDS[3], KINDS[0], KINDS[4]]
+    );
+    assert_eq!(
+        history.changes[1].changes.keys().collect::<Vec<_>>(),
+        ["due", "title"]
+    );
+    assert_eq!(
+        history.changes[1].changes["title"],
+        json!({ "from": "Renew the passport", "to": "Renew both passports" })
+    );
+    history.matches_the_api(&ann).await
+}
+
+async fn pages_by_cursor(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let pia = stack.account("pia").await?;
+    // Enough for closed segments behind the book.
+    let mut expected = Vec::new();
+    for n in 0..150 {
+        let task = pia.create(&json!({ "title": format!("task {n}") })).await?;
+        expected.push(if n % 3 == 0 {
+            pia.act(&task.id, "complete").await?
+        } else {
+            task
+        });
+    }
+    expected.reverse();
+    for (status, limit) in [("all", 7), ("open", 33), ("done", 200), ("all", 150)] {
+        let shown = pia.all(status, limit).await?;
+        let wanted: Vec<&Task> = expected
+            .iter()
+            .filter(|task| status == "all" || task.status == status)
+            .collect();
+        ensure!(
+            shown.iter().collect::<Vec<_>>() == wanted,
+            "{status} by {limit}"
+        );
+    }
+    // A cursor stays right while others write: what is new comes before it, what is gone is left out.
+    let first = pia.page("status=all&limit=10").await?;
+    let cursor = first.next_cursor.context("there are more")?;
+    pia.create(&json!({ "title": "new" })).await?;
+    pia.delete(&expected[10].id).await?;
+    let second: Page = pia
+        .page(&format!("status=all&limit=10&cursor={cursor}"))
+        .await?;
+    assert_eq!(second.tasks, expected[11..21]);
+    // A cursor is for its own question and its own account.
+    let eve = stack.account("eve").await?;
+    for (who, status) in [(&pia, "open"), (&eve, "all")] {
+        let path = format!("/api/tasks?status={status}&cursor={cursor}");
+        let problem = who
+            .send(Method::GET, &path, None)
+            .await?
+            .problem(422, "invalid")?;
+        assert_eq!(problem.errors[0]["pointer"], "/cursor");
+    }
+    stack.settled().await?;
+    History::read(stack, &pia)
+        .await?
+        .matches_the_api(&pia)
+        .await
+}
+
+async fn a_file_is_imported_once(suite: &Suite) -> Result<()> {
+    const FILE: &str = include_str!("../data/todo.txt");
+    let stack = suite.stack().await?;
+    let ida = stack.account("ida").await?;
+    let first = ida.import(FILE).await?;
+    assert_eq!(
+        (first.created, first.skipped, first.problems.len()),
+        (28, 0, 2),
+        "{first:?}"
+    );
+    let again = ida.import(FILE).await?;
+    assert_eq!(
+        (again.created, again.skipped, again.problems.len()),
+        (0, 28, 2),
+        "{again:?}"
+    );
+    stack.settled().await?;
+    let history = History::read(stack, &ida).await?;
+    assert_eq!(history.changes.len(), 28);
+    assert!(history.changes.iter().all(|change| change.kind == KINDS[0]));
+    history.matches_the_api(&ida).await
+}
+
+async fn sixteen_writers_on_one_account(suite: &Suite) -> Result<()> {
+    sixteen_writers(suite, "crowd", 1).await
+}
+
+async fn sixteen_writers_on_sixteen_accounts(suite: &Suite) -> Result<()> {
+    sixteen_writers(suite, "each", 16).await
+}
+
+/// 16 writers make 25 changes each: none is refused, and each is there once.
+async fn sixteen_writers(suite: &Suite, name: &str, accounts: usize) -> Result<()> {
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, name, accounts).await?;
+    let plan = Plan {
+        seed: 16,
+        writers_each: 16 / accounts.len(),
+        changes_each: 25,
+        pace: Duration::ZERO,
+    };
+    let progress = Progress::default();
+    progress.stop();
+    let began = Instant::now();
+    let work = workload::write(&accounts, &plan, &progress).await?;
+    let took = began.elapsed();
+    assert_eq!((progress.accepted(), progress.refused()), (400, 0));
+    let settled = stack.settled().await?;
+    let figures = work.check(stack).await?;
+    assert_eq!(
+        (figures.accepted, figures.events, figures.happened),
+        (400, 400, 0)
+    );
+    eprintln!(
+        "[{name}] 400 changes in {:.2} s ({:.0}/s), all events out {:.2} s later, {} repeated",
+        took.as_secs_f64(),
+        400.0 / took.as_secs_f64(),
+        settled.as_secs_f64(),
+        figures.duplicates,
+    );
+    Ok(())
+}
+
+async fn accounts_of(stack: &Stack, name: &str, count: usize) -> Result<Vec<Account>> {
+    try_join_all((0..count).map(async |n| stack.account(&format!("{name}{n}")).await)).await
+}
+
+/// A request that must be refused.
+struct Bad {
+    what: &'static str,
+    request: RequestBuilder,
+    status: u16,
+    code: &'static str,
+    /// Which value is wrong, if one is.
+    pointer: &'static str,
+}
+
+/// Everything bad that `who` can send, with a task and a cursor that are somebody else's.
+fn bad_requests(stack: &Stack, who: &Account, others: &Task, cursor: &str) -> Result<Vec<Bad>> {
+    let mut all = Vec::new();
+    let mut add = |what, request, status, code, pointer| {
+        all.push(Bad {
+            what,
+            request,
+            status,
+            code,
+            pointer,
+        });
+    };
+    let post = || who.request(Method::POST, "/api/tasks");
+    let json = |body: Vec<u8>| post().header("content-type", "application/json").body(body);
+    let deep = |open: &str| {
+        let mut body = open.as_bytes().to_vec();
+        body.extend(std::iter::repeat_n(b'[', 100_000));
+        body
+    };
+    let long = format!(r#"{{"title":"{}"}}"#, "a".repeat(2 << 20)).into_bytes();
+    add("a body of 2 MB", json(long.clone()), 413, "too_large", "");
+    let chunks = long
+        .chunks(64 << 10)
+        .map(Bytes::copy_from_slice)
+        .map(Frame::data)
+        .map(Ok::<_, Infallible>);
+    let unsized_body =
+        reqwest::Body::wrap(StreamBody::new(stream::iter(chunks.collect::<Vec<_>>())));
+    let chunked = post()
+        .header("content-type", "application/json")
+        .body(unsized_body);
+    add("a body of 2 MB in chunks", chunked, 413, "too_large", "");
+    add("no body", json(Vec::new()), 400, "malformed", "");
+    add(
+        "half a document",
+        json(b"{\"title\": \"a".to_vec()),
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "two documents",
+        json(b"{\"title\": \"a\"} {}".to_vec()),
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "broken UTF-8",
+        json(b"{\"title\": \"\xff\xfe\"}".to_vec()),
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "a lone surrogate",
+        json(br#"{"title": "\ud800"}"#.to_vec()),
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "a deep title",
+        json(deep(r#"{"title":"#)),
+        422,
+        "invalid",
+        "/title",
+    );
+    add(
+        "a deep unknown field",
+        json(deep(r#"{"title":"a","x":"#)),
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "an array",
+        json(br#"["a title"]"#.to_vec()),
+        422,
+        "invalid",
+        "",
+    );
+    add(
+        "another type",
+        post().header("content-type", "text/xml").body("<a/>"),
+        415,
+        "unsupported_media_type",
+        "",
+    );
+
+    let mut invalid =
+        |what, body: Value, pointer| add(what, post().json(&body), 422, "invalid", pointer);
+    invalid("no title", json!({}), "/title");
+    invalid("a blank title", json!({ "title": " \t " }), "/title");
+    invalid("a title of two lines", json!({ "title": "a\nb" }), "/title");
+    invalid("a title with NUL", json!({ "title": "a\0b" }), "/title");
+    invalid(
+        "a long title",
+        json!({ "title": "ü".repeat(501) }),
+        "/title",
+    );
+    invalid("a number as title", json!({ "title": 1 }), "/title");
+    invalid(
+        "a long description",
+        json!({ "title": "a", "description": "b".repeat(8_001) }),
+        "/description",
+    );
+    invalid(
+        "an unknown field",
+        json!({ "title": "a", "titel": "b" }),
+        "/titel",
+    );
+    invalid(
+        "a field that cannot be set",
+        json!({ "title": "a", "version": 7 }),
+        "/version",
+    );
+    invalid(
+        "10,000 tags",
+        json!({ "title": "a", "tags": vec!["t"; 10_000] }),
+        "/tags",
+    );
+    invalid(
+        "a tag of two words",
+        json!({ "title": "a", "tags": ["ok", "not ok"] }),
+        "/tags/1",
+    );
+    invalid(
+        "a priority",
+        json!({ "title": "a", "priority": "urgent" }),
+        "/priority",
+    );
+    invalid(
+        "a date",
+        json!({ "title": "a", "due": { "date": "2026-02-30" } }),
+        "/due/date",
+    );
+    invalid(
+        "a zone",
+        json!({ "title": "a", "due": { "date": "2026-02-03", "time": "10:00", "time_zone": "Mars/Olympus" } }),
+        "/due/time_zone",
+    );
+    invalid(
+        "a rule",
+        json!({ "title": "a", "recurrence": { "rule": "FREQ=SOMETIMES" } }),
+        "/recurrence/rule",
+    );
+    invalid(
+        "1,000 reminders",
+        json!({ "title": "a", "reminders": vec![json!({ "before": "PT1M" }); 1_000] }),
+        "/reminders",
+    );
+
+    let get = |path: &str| who.request(Method::GET, path);
+    add(
+        "an unknown parameter",
+        get("/api/tasks?colour=red"),
+        422,
+        "invalid",
+        "/colour",
+    );
+    add(
+        "an unknown status",
+        get("/api/tasks?status=lost"),
+        422,
+        "invalid",
+        "/status",
+    );
+    add(
+        "a page of none",
+        get("/api/tasks?limit=0"),
+        422,
+        "invalid",
+        "/limit",
+    );
+    add(
+        "a page of too many",
+        get("/api/tasks?limit=201"),
+        422,
+        "invalid",
+        "/limit",
+    );
+    add(
+        "no cursor at all",
+        get("/api/tasks?cursor=eyJzIjowfQ"),
+        422,
+        "invalid",
+        "/cursor",
+    );
+    add(
+        "a long cursor",
+        get(&format!("/api/tasks?cursor={}", "A".repeat(4_000))),
+        422,
+        "invalid",
+        "/cursor",
+    );
+    add(
+        "somebody else's cursor",
+        get(&format!("/api/tasks?status=all&cursor={cursor}")),
+        422,
+        "invalid",
+        "/cursor",
+    );
+    add(
+        "an unknown format",
+        who.request(Method::POST, "/api/import?format=docx")
+            .body("x"),
+        422,
+        "invalid",
+        "/format",
+    );
+    let import = |file: Vec<u8>| {
+        who.request(Method::POST, "/api/import?format=todotxt")
+            .body(file)
+    };
+    add(
+        "a file that is not UTF-8",
+        import(b"ok\n\xff\n".to_vec()),
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "a file of 9 MB",
+        import(vec![b'a'; 9 << 20]),
+        413,
+        "too_large",
+        "",
+    );
+
+    for id in [
+        "0-000000000000",
+        "zz-zzzzzzzzzzzz",
+        "nothing",
+        "%00",
+        "..%2f..",
+        &others.id,
+    ] {
+        let path = format!("/api/tasks/{id}");
+        add("no such task: read", get(&path), 404, "not_found", "");
+        let patch = who
+            .request(Method::PATCH, &path)
+            .json(&json!({ "title": "mine" }));
+        add("no such task: patch", patch, 404, "not_found", "");
+        add(
+            "no such task: delete",
+            who.request(Method::DELETE, &path),
+            404,
+            "not_found",
+            "",
+        );
+        let complete = who.request(Method::POST, &format!("{path}/complete"));
+        add("no such task: complete", complete, 404, "not_found", "");
+    }
+    let unreadable = who
+        .request(Method::DELETE, &format!("/api/tasks/{}", others.id))
+        .header("if-match", "7");
+    add(
+        "an If-Match that is no ETag",
+        unreadable,
+        400,
+        "malformed",
+        "",
+    );
+    add(
+        "a method",
+        who.request(Method::PUT, "/api/tasks"),
+        405,
+        "method_not_allowed",
+        "",
+    );
+    add(
+        "a path of the function",
+        get("/api/tasks/a/b/c"),
+        404,
+        "not_found",
+        "",
+    );
+    add(
+        "a path of nobody",
+        get("/api/nothing"),
+        404,
+        "not_found",
+        "",
+    );
+
+    let anonymous = || who.anonymous(Method::GET, "/api/tasks");
+    add("no token", anonymous(), 401, "unauthorized", "");
+    add(
+        "another scheme",
+        anonymous().basic_auth("ann", Some("secret")),
+        401,
+        "unauthorized",
+        "",
+    );
+    for (what, token) in bad_tokens(stack)? {
+        add(
+            what,
+            anonymous().bearer_auth(token),
+            401,
+            "unauthorized",
+            "",
+        );
+    }
+    Ok(all)
+}
+
+fn bad_tokens(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
+    let key = stack.signing_key()?;
+    let (hour, now) = (Duration::from_secs(3_600), Utc::now());
+    let mint = |kid: &str, seed: &[u8; 32], at| {
+        token::mint(kid, seed, "mal@example.org", at, hour, "j".to_owned())
+    };
+    let good = mint(&key.kid, &key.seed, now)?;
+    let mut parts = good.split('.');
+    let (Some(header), Some(claims), Some(signature)) = (parts.next(), parts.next(), parts.next())
+    else {
+        bail!("a token of three parts: {good}");
+    };
+    let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let unsigned = encode(json!({ "alg": "none", "typ": "JWT", "kid": key.kid }));
+    let mut other: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
+    other["sub"] = json!(token::account_of("ann@example.org"));
+    Ok(vec![
+        ("a word as token", "letmein".to_owned()),
+        ("a long token", "A".repeat(8_000)),
+        (
+            "an expired token",
+            mint(&key.kid, &key.seed, now - TimeDelta::hours(2))?,
+        ),
+        ("a token of another key", mint(&key.kid, &[7; 32], now)?),
+        ("a token of an unknown key", mint("nobody", &[7; 32], now)?),
+        ("a token without signature", format!("{header}.{claims}.")),
+        ("a token of alg none", format!("{unsigned}.{claims}.")),
+        (
+            "a token for somebody else",
+            format!("{header}.{}.{signature}", encode(other)),
+        ),
+    ])
+}
+
+/// Somebody whose task and cursor others try.
+async fn victim(stack: &Stack, name: &str) -> Result<(Account, Task, String)> {
+    let victim = stack.account(name).await?;
+    let task = victim.create(&json!({ "title": "private" })).await?;
+    victim.create(&json!({ "title": "private too" })).await?;
+    let page = victim.page("status=all&limit=1").await?;
+    Ok((victim, task, page.next_cursor.context("a second page")?))
+}
+
+async fn refused(bad: Bad) -> Result<()> {
+    let answer = Answer::of(bad.request).await.with_context(|| bad.what)?;
+    let problem = answer
+        .problem(bad.status, bad.code)
+        .with_context(|| bad.what)?;
+    if !bad.pointer.is_empty() {
+        let pointers: Vec<_> = problem
+            .errors
+            .iter()
+            .map(|error| &error["pointer"])
+            .collect();
+        ensure!(
+            pointers.contains(&&json!(bad.pointer)),
+            "{}: {answer}",
+            bad.what
+        );
+    }
+    ensure!(answer.body.len() < 8 << 10, "{}: a long answer", bad.what);
+    Ok(())
+}
+
+async fn bad_requests_are_refused_and_store_nothing(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let (victim, task, cursor) = victim(stack, "vic").await?;
+    let mal = stack.account("mal").await?;
+    let bad = bad_requests(stack, &mal, &task, &cursor)?;
+    let count = bad.len();
+    let mut failures = Vec::new();
+    for bad in bad {
+        if let Err(error) = refused(bad).await {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    ensure!(
+        failures.is_empty(),
+        "{} of {count}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert_eq!(mal.page("status=all").await?.total, 0);
+    assert_eq!(victim.get(&task.id).await?, task);
+    stack.settled().await?;
+    assert_eq!(History::read(stack, &mal).await?.changes.len(), 0);
+    assert_eq!(History::read(stack, &victim).await?.changes.len(), 2);
+    Ok(())
+}
+
+async fn bad_requests_do_not_disturb_others(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let (_, task, cursor) = victim(stack, "via").await?;
+    let mal = stack.account("malory").await?;
+    let mut bad = Vec::new();
+    while bad.len() < 200 {
+        bad.extend(bad_requests(stack, &mal, &task, &cursor)?);
+    }
+    let good = accounts_of(stack, "good", 2).await?;
+    let plan = Plan {
+        seed: 4,
+        writers_each: 2,
+        changes_each: 25,
+        pace: Duration::ZERO,
+    };
+    let progress = Progress::default();
+    let noise = async {
+        let refusals = stream::iter(bad)
+            .map(refused)
+            .buffer_unordered(16)
+            .collect::<Vec<_>>();
+        let outcome: Result<()> = refusals.await.into_iter().collect();
+        progress.stop();
+        outcome
+    };
+    let (work, noise) = join(workload::write(&good, &plan, &progress), noise).await;
+    noise?;
+    let work = work?;
+    assert_eq!(progress.refused(), 0);
+    stack.settled().await?;
+    let figures = work.check(stack).await?;
+    assert_eq!(
+        (figures.happened, figures.accepted),
+        (0, progress.accepted())
+    );
+    assert_eq!(mal.page("status=all").await?.total, 0);
+    Ok(())
+}
+
+async fn what_is_not_http_is_refused(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let zoe = stack.account("zoe").await?;
+    let head = format!(
+        "POST /api/tasks HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n",
+        zoe.token
+    );
+    let cases = [
+        ("noise", "\u{1}\u{2}\u{3}\r\n\r\n".to_owned(), "400"),
+        (
+            "a huge header",
+            format!("{head}x: {}\r\n\r\n", "a".repeat(200_000)),
+            "431",
+        ),
+        (
+            "too many headers",
+            format!("{head}{}\r\n", "x: y\r\n".repeat(1_000)),
+            "431",
+        ),
+        (
+            "no host",
+            "GET /api/tasks HTTP/1.1\r\n\r\n".to_owned(),
+            "400",
+        ),
+        ("two hosts", format!("{head}host: y\r\n\r\n"), "400"),
+        (
+            "a length that is none",
+            format!("{head}content-length: many\r\n\r\n"),
+            "400",
+        ),
+        (
+            "a chunk that is none",
+            format!(
+                "{head}transfer-encoding: chunked\r\n\r\nzz\r\n{{\"title\":\"a\"}}\r\n0\r\n\r\n"
+            ),
+            "400",
+        ),
+        (
+            "half a body",
+            format!("{head}content-length: 1000\r\n\r\n{{\"title\": \"half\"}}"),
+            "400",
+        ),
+    ];
+    for (what, sent, status) in cases {
+        let answer = raw(stack, sent.as_bytes()).await.with_context(|| what)?;
+        ensure!(
+            answer.starts_with(&format!("HTTP/1.1 {status}"))
+                || answer.is_empty() && what == "half a body",
+            "{what}: {answer}"
+        );
+    }
+    assert_eq!(zoe.page("status=all").await?.total, 0);
+    Ok(())
+}
+
+/// Sends bytes, ends the sending side and reads what comes.
+async fn raw(stack: &Stack, bytes: &[u8]) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", stack.ports().app())).await?;
+    // Who is refused early may find the connection closed.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    let ended = read.context("no answer and no end in 10 s")?;
+    ensure!(
+        ended.is_ok() || !answer.is_empty(),
+        "reset without an answer"
+    );
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+async fn internal_routes_are_for_the_sidecar(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let uma = stack.account("uma").await?;
+    let sweep = || uma.anonymous(Method::POST, "/internal/tasks/outbox-sweep");
+    Answer::of(sweep()).await?.problem(401, "unauthorized")?;
+    // A person's token does not count here, nor does the token of the other direction.
+    let dapr = stack.api_tokens("tasks")?.dapr_api_token;
+    for wrong in ["", "wrong", &dapr] {
+        let request = sweep()
+            .bearer_auth(&uma.token)
+            .header("dapr-api-token", wrong);
+        Answer::of(request).await?.problem(401, "unauthorized")?;
+    }
+    let right = stack.api_tokens("tasks")?.app_api_token;
+    let swept: Value = Answer::of(sweep().header("dapr-api-token", &right))
+        .await?
+        .read(200)?;
+    ensure!(swept["freed"].is_u64(), "{swept}");
+    // It opens nothing else.
+    let list = uma
+        .anonymous(Method::GET, "/api/tasks")
+        .header("dapr-api-token", &right);
+    Answer::of(list).await?.problem(401, "unauthorized")?;
+    Ok(())
+}
+
+async fn the_sidecar_is_for_its_app(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let base = stack.sidecar_address("tasks")?;
+    let token = stack.api_tokens("tasks")?.dapr_api_token;
+    let paths = [
+        "/v1.0/state/state/outbox:0",
+        "/v1.0/secrets/secrets/jwt-keys",
+        "/v1.0/metadata",
+        "/v1.0/invoke/tasks/method/api/tasks",
+    ];
+    for path in paths {
+        for wrong in [
+            None,
+            Some("wrong"),
+            Some(stack.api_tokens("tasks")?.app_api_token.as_str()),
+        ] {
+            let request = stack.http().get(format!("{base}{path}"));
+            let request = match wrong {
+                Some(wrong) => request.header("dapr-api-token", wrong),
+                None => request,
+            };
+            Answer::of(request)
+                .await?
+                .check(401)
+                .with_context(|| path)?;
+        }
+    }
+    let get = |path: &str| {
+        stack
+            .http()
+            .get(format!("{base}{path}"))
+            .header("dapr-api-token", &token)
+    };
+    Answer::of(get("/v1.0/secrets/secrets/jwt-keys"))
+        .await?
+        .check(200)?;
+    // The key that signs is out of this function's scope.
+    Answer::of(get("/v1.0/secrets/secrets/jwt-signing-key"))
+        .await?
+        .check(403)?;
+    let bulk: Value = Answer::of(get("/v1.0/secrets/secrets/bulk"))
+        .await?
+        .read(200)?;
+    ensure!(
+        bulk.get("jwt-signing-key").is_none(),
+        "bulk shows the signing key"
+    );
+    Ok(())
+}
+
+/// Starts a sidecar with an app id that nobody knows, beside the real one and with an identity of the same Sentry.
+async fn another_app_may_nothing(suite: &Suite) -> Result<()> {
+    const TOKEN: &str = "intruder";
+    let stack = suite.stack().await?;
+    let process = stack.process(SIDECAR).await?;
+    let read = |file: &str| std::fs::read(format!("/proc/{}/{file}", process.pid));
+    let words = |bytes: Vec<u8>| -> Vec<String> {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.split_terminator('\0').map(str::to_owned).collect()
+    };
+    let mut arguments = words(read("cmdline")?);
+    let program = arguments.remove(0);
+    // As the real one, but for the name and the ports; the last ports of the range are nobody's.
+    let last = stack.ports().base() + 90;
+    let own = [
+        ("--app-id", "intruder".to_owned()),
+        ("--dapr-http-port", last.to_string()),
+        ("--dapr-grpc-port", (last + 1).to_string()),
+        ("--dapr-internal-grpc-port", (last + 2).to_string()),
+        ("--metrics-port", (last + 3).to_string()),
+    ];
+    for (flag, value) in own {
+        let place = arguments
+            .iter()
+            .position(|word| word == flag)
+            .with_context(|| format!("no {flag}"))?;
+        arguments[place + 1] = value;
+    }
+    let environment = words(read("environ")?);
+    let environment = environment.iter().filter_map(|entry| entry.split_once('='));
+    let mut child = tokio::process::Command::new(program)
+        .args(&arguments)
+        .env_clear()
+        .envs(environment)
+        .env("DAPR_API_TOKEN", TOKEN)
+        .current_dir(stack.data().root())
+        // Open as long as this is held: its end ends the sidecar.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let base = format!("http://127.0.0.1:{last}");
+    let call = |path: &str| {
+        stack
+            .http()
+            .get(format!("{base}{path}"))
+            .header("dapr-api-token", TOKEN)
+    };
+    until(
+        "the other sidecar is up",
+        Duration::from_secs(30),
+        async || {
+            ensure!(child.try_wait()?.is_none(), "the other sidecar ended");
+            let answer = Answer::of(call("/v1.0/healthz/outbound")).await;
+            Ok(answer
+                .is_ok_and(|answer| answer.status == 204)
+                .then_some(()))
+        },
+    )
+    .await?;
+    let invoked = Answer::of(call("/v1.0/invoke/tasks/method/api/tasks")).await?;
+    invoked.check(403)?;
+    ensure!(
+        invoked.to_string().contains("intruder"),
+        "refused by whom? {invoked}"
+    );
+    // What is scoped to others does not exist for it.
+    for path in [
+        "/v1.0/state/state/outbox:0",
+        "/v1.0/secrets/secrets/jwt-keys",
+    ] {
+        let answer = Answer::of(call(path)).await?;
+        ensure!(
+            (400..=500).contains(&answer.status) && answer.status != 401,
+            "{path}: {answer}"
+        );
+        ensure!(answer.to_string().contains("not"), "{path}: {answer}");
+    }
+    let publish = stack
+        .http()
+        .post(format!("{base}/v1.0/publish/pubsub/task-events"));
+    let answer = Answer::of(publish.header("dapr-api-token", TOKEN).json(&json!({}))).await?;
+    ensure!(
+        answer.status >= 400 && answer.status != 401,
+        "publish: {answer}"
+    );
+    child.kill().await?;
+    Ok(())
+}
+
+async fn a_restart_keeps_everything(_: &Suite) -> Result<()> {
+    let stack = Stack::start("restart").await?;
+    let accounts = accounts_of(&stack, "kept", 3).await?;
+    let plan = Plan {
+        seed: 5,
+        writers_each: 2,
+        changes_each: 20,
+        pace: Duration::ZERO,
+    };
+    let progress = Progress::default();
+    progress.stop();
+    let work = workload::write(&accounts, &plan, &progress).await?;
+    // At once: what the outbox still holds must survive the stop too.
+    let down = stack.down().await?;
+    ensure!(
+        Answer::of(accounts[0].request(Method::GET, "/api/tasks"))
+            .await
+            .is_err(),
+        "it still answers"
+    );
+    let up = stack.up().await?;
+    eprintln!(
+        "[restart] down in {:.1} s, second start in {:.1} s",
+        down.as_secs_f64(),
+        up.as_secs_f64()
+    );
+    let status = stack.status().await?;
+    assert_eq!(status.state, "healthy");
+    eprintln!("[restart] {} MB in all", status.pss_bytes >> 20);
+    // The same clients with the same tokens find what was accepted, and everything goes on.
+    stack.settled().await?;
+    let figures = work.check(&stack).await?;
+    assert_eq!(
+        (figures.accepted, figures.happened),
+        (progress.accepted(), 0)
+    );
+    let account = &accounts[0];
+    let task = account
+        .create(&json!({ "title": "after the restart" }))
+        .await?;
+    assert_eq!(account.page("limit=1").await?.tasks, [task]);
+    stack.settled().await?;
+    History::read(&stack, account)
+        .await?
+        .matches_the_api(account)
+        .await?;
+    stack.finish().await
+}
+
+async fn two_stacks_side_by_side(suite: &Suite) -> Result<()> {
+    let first = suite.stack().await?;
+    let second = Stack::start("second").await?;
+    let here = first.account("twin").await?;
+    let there = second.account("twin").await?;
+    assert_eq!(here.id, there.id);
+    let task = here.create(&json!({ "title": "only here" })).await?;
+    assert_eq!(there.page("status=all").await?.total, 0);
+    there.create(&json!({ "title": "only there" })).await?;
+    let crossed = there
+        .with_token(here.token.clone())
+        .send(Method::GET, "/api/tasks", None)
+        .await?;
+    crossed.problem(401, "unauthorized")?;
+    for (stack, account) in [(first, &here), (&second, &there)] {
+        stack.settled().await?;
+        let history = History::read(stack, account).await?;
+        assert_eq!(history.changes.len(), 1);
+        history.matches_the_api(account).await?;
+    }
+    second.finish().await?;
+    assert_eq!(here.get(&task.id).await?, task);
+    Ok(())
+}
