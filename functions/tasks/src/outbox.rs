@@ -54,6 +54,8 @@ struct Queue {
     attended: bool,
     /// The last change that was delivered of an account: what comes right after it need not look for its slot.
     delivered: HashMap<AccountId, String>,
+    /// Whether a sweep is under way: while the broker is away, sweeps take longer than they are apart.
+    sweeping: bool,
     /// Changes that were found in the book and taken along, before the requests that made them got here themselves.
     taken_along: HashSet<String>,
 }
@@ -321,11 +323,16 @@ impl<R: Runtime> Outbox<R> {
         Ok(free.get(pick).copied())
     }
 
-    /// Publishes what waits in the ring since before the grace time. Gives how many slots it freed.
+    /// Publishes what waits in the ring since before the grace time, unless a sweep of this instance does so already.
+    /// Gives how many slots it freed.
     ///
     /// # Errors
     /// The ring cannot be read, or events cannot be published; those of other batches were tried all the same.
     pub async fn sweep(&self) -> Result<usize, Error> {
+        if std::mem::replace(&mut self.queue().sweeping, true) {
+            return Ok(0);
+        }
+        let _sweeping = Sweeping(self);
         let mut held: Vec<Held> = Vec::new();
         for Item { key, data, .. } in self.read(&ring()).await? {
             let (Some(slot), Some(data)) = (slot_of(&key), data) else {
@@ -390,6 +397,15 @@ impl<R: Runtime> Drop for Attending<'_, R> {
         if !self.over {
             self.outbox.queue().attended = false;
         }
+    }
+}
+
+/// That a sweep is under way.
+struct Sweeping<'a, R: Runtime>(&'a Outbox<R>);
+
+impl<R: Runtime> Drop for Sweeping<'_, R> {
+    fn drop(&mut self) {
+        self.0.queue().sweeping = false;
     }
 }
 
