@@ -1,6 +1,6 @@
 //! The suites, cheap ones first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -205,7 +205,7 @@ async fn sidecars(project: &Project) -> anyhow::Result<usize> {
     Ok(passed)
 }
 
-fn go() -> anyhow::Result<std::path::PathBuf> {
+fn go() -> anyhow::Result<PathBuf> {
     machine::find_on_path("go").context("Go is missing: see `cargo docket doctor`")
 }
 
@@ -220,8 +220,21 @@ async fn on_stacks(project: &Project, test: &str) -> anyhow::Result<usize> {
     cargo_tests(&mut command).await
 }
 
-fn this_program() -> anyhow::Result<std::path::PathBuf> {
-    std::env::current_exe().context("this program has no path")
+/// This program's file. Cargo may have put a newer link of it in its place since it was started:
+/// then Linux tells the old file's name with a remark, and the new file does as well.
+fn this_program() -> anyhow::Result<PathBuf> {
+    let told = std::env::current_exe().context("this program has no path")?;
+    Ok(without_remark(told))
+}
+
+fn without_remark(told: PathBuf) -> PathBuf {
+    match told
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"))
+    {
+        Some(path) if !told.exists() => PathBuf::from(path),
+        _ => told,
+    }
 }
 
 async fn tour(project: &Project) -> anyhow::Result<usize> {
@@ -247,7 +260,7 @@ impl Stack {
         Ok(Self { folder, base })
     }
 
-    fn data_dir(&self) -> std::path::PathBuf {
+    fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -292,6 +305,16 @@ mod tests {
         assert!(verdict(Ok(0)).is_err());
         assert_eq!(verdict(Ok(2)).unwrap(), 2);
         assert!(verdict(Err(anyhow::anyhow!("x"))).is_err());
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_is_found_at_its_place() {
+        for (told, expected) in [
+            ("/t/debug/docket (deleted)", "/t/debug/docket"),
+            ("/t/debug/docket", "/t/debug/docket"),
+        ] {
+            assert_eq!(without_remark(told.into()), PathBuf::from(expected));
+        }
     }
 
     #[test]
