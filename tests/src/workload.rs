@@ -403,8 +403,8 @@ mod tests {
             records: vec![record("1", steps, versions)],
             maybe: maybe.iter().map(|title| (*title).to_owned()).collect(),
         };
-        let history = |changes: &[Change]| History {
-            changes: changes.to_vec(),
+        let history = |changes: &[&Change]| History {
+            changes: changes.iter().map(|change| (*change).clone()).collect(),
             duplicates: 0,
         };
         let first = change("task-created", "1", "a", 1);
@@ -412,39 +412,35 @@ mod tests {
         let other = change("task-created", "2", "b", 3);
 
         let both = deeds(&[created, completed], &[(0, 1), (1, 2)], &["b", "c"]);
-        let all = history(&[first.clone(), second.clone(), other.clone()]);
+        let all = history(&[&first, &second, &other]);
         assert_eq!(compare(&both, &all).unwrap(), 1);
         let wrong = [
-            (&both, history(&[first.clone()]), "a lost change"),
-            (&both, history(&[other.clone()]), "a lost task"),
+            (&both, history(&[&first]), "a lost change"),
+            (&both, history(&[&other]), "a lost task"),
+            (&both, history(&[&second, &first]), "the order"),
             (
                 &both,
-                history(&[second.clone(), first.clone()]),
-                "the order",
-            ),
-            (
-                &both,
-                history(&[first.clone(), second.clone(), second.clone()]),
+                history(&[&first, &second, &second]),
                 "a change that happened twice",
             ),
             (
                 &both,
                 history(&[
-                    first.clone(),
-                    second.clone(),
-                    other.clone(),
-                    change("task-created", "3", "b", 4),
+                    &first,
+                    &second,
+                    &other,
+                    &change("task-created", "3", "b", 4),
                 ]),
                 "a create that happened twice",
             ),
             (
                 &deeds(&[created], &[(0, 7)], &[]),
-                history(&[first.clone()]),
+                history(&[&first]),
                 "another version",
             ),
             (
                 &deeds(&[created], &[(0, 1)], &[]),
-                history(&[first, other]),
+                history(&[&first, &other]),
                 "a task that nobody asked for",
             ),
         ];
