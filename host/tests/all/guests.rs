@@ -144,7 +144,10 @@ async fn an_unknown_path_is_a_problem() {
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(
         answer.json(),
-        json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "request_id": "r" })
+        json!({
+            "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found",
+            "detail": "there is nothing at this path", "request_id": "r",
+        })
     );
 }
 
