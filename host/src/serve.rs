@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -145,8 +145,13 @@ async fn respond(
         id,
         start,
     });
+    let announced = response
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     response.map(|body| AnswerBody {
         body,
+        announced,
         bytes: 0,
         ended: false,
         entry,
@@ -338,6 +343,8 @@ struct Entry {
 /// An answer's body, that writes the access log when it ends or is given up.
 struct AnswerBody {
     body: WasiBody,
+    /// The length that the answer's head tells: when so much was sent, nobody asks the body for its end.
+    announced: Option<u64>,
     bytes: u64,
     ended: bool,
     entry: Option<Entry>,
@@ -389,6 +396,7 @@ impl Drop for AnswerBody {
             component: entry.component.as_deref(),
             request_id: &entry.id,
             aborted: !(self.ended
+                || self.announced == Some(self.bytes)
                 || self.body.is_end_stream()
                 || entry.method == http::Method::HEAD),
         };

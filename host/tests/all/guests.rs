@@ -57,6 +57,20 @@ async fn answers() {
 }
 
 #[tokio::test]
+async fn an_answer_of_an_announced_length_is_not_cut_off() {
+    let host = host().await;
+    host.get("/announced").await.is(200, "hello");
+    let line = host
+        .log
+        .find("the access log", |line| line["path"] == "/announced")
+        .await;
+    assert_eq!(
+        (&line["bytes"], &line["aborted"]),
+        (&json!(5), &json!(null))
+    );
+}
+
+#[tokio::test]
 async fn the_query_is_not_logged() {
     let host = host().await;
     host.get("/hello?token=secret").await.is(200, "hello");

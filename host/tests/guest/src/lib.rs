@@ -22,6 +22,7 @@ async fn handle(request: Request) -> Answer {
     let argument = parts.next().unwrap_or_default();
     match behaviour {
         "hello" => text("hello"),
+        "announced" => announced("hello"),
         "headers" => headers(&request),
         "echo" => talk::echo(request),
         "read" => talk::read(request).await,
@@ -64,6 +65,13 @@ fn text(text: impl Into<Bytes>) -> Answer {
 fn status(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(box_body(http_body_util::Full::new(text.into())));
     *response.status_mut() = status;
+    Ok(response)
+}
+
+/// An answer whose head tells its length.
+fn announced(text: &'static str) -> Answer {
+    let mut response = self::text(text)?;
+    response.headers_mut().insert("content-length", text.len().into());
     Ok(response)
 }
 
