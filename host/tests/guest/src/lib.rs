@@ -71,7 +71,9 @@ fn status(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 /// An answer whose head tells its length.
 fn announced(text: &'static str) -> Answer {
     let mut response = self::text(text)?;
-    response.headers_mut().insert("content-length", text.len().into());
+    response
+        .headers_mut()
+        .insert("content-length", text.len().into());
     Ok(response)
 }
 
