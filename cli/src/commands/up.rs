@@ -22,7 +22,7 @@ use crate::stack::folder;
 use crate::stack::logs::last_lines;
 use crate::stack::plan::{self, Host, HostChoice, Ingredients, Part, Programs};
 use crate::stack::process::{self, Identity};
-use crate::stack::registry::{self, Lock, Phase, Registry, Stack, State};
+use crate::stack::registry::{self, Lock, Phase, Registry, Stack};
 use crate::stack::secrets::{Outcome, Secrets};
 use crate::stack::supervisor::{self, Policy, Requests};
 
@@ -452,20 +452,7 @@ fn record(parts: &[Part], ports: Ports, detached: bool) -> Stack {
         port_base: ports.base(),
         address: address(ports),
         started_at: registry::now(),
-        parts: parts
-            .iter()
-            .map(|part| registry::Part {
-                name: part.name.clone(),
-                process: None,
-                state: State::Waiting,
-                address: part.address.clone(),
-                probe: part.probe.clone(),
-                program: part.program.clone(),
-                started_at: None,
-                restarts: 0,
-                last_end: None,
-            })
-            .collect(),
+        parts: parts.iter().map(registry::Part::waiting).collect(),
         failure: None,
     }
 }

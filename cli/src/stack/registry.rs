@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::health::Probe;
+use super::plan;
 use super::process::Identity;
 use crate::layout::DataDir;
 
@@ -86,6 +87,24 @@ pub struct Part {
     pub restarts: u32,
     /// Why it last ended, if it did.
     pub last_end: Option<String>,
+}
+
+impl Part {
+    /// What is told of a part that has yet to start.
+    #[must_use]
+    pub fn waiting(part: &plan::Part) -> Self {
+        Self {
+            name: part.name.clone(),
+            process: None,
+            state: State::Waiting,
+            address: part.address.clone(),
+            probe: part.probe.clone(),
+            program: part.program.clone(),
+            started_at: None,
+            restarts: 0,
+            last_end: None,
+        }
+    }
 }
 
 /// The right to run a stack in a data folder; it ends with the process.

@@ -708,17 +708,7 @@ mod tests {
             requests: Requests,
             started: impl FnOnce(),
         ) -> (Result<(), Failure>, Stack) {
-            let records = parts.iter().map(|part| Record {
-                name: part.name.clone(),
-                process: None,
-                state: State::Waiting,
-                address: part.address.clone(),
-                probe: part.probe.clone(),
-                program: part.program.clone(),
-                started_at: None,
-                restarts: 0,
-                last_end: None,
-            });
+            let records = parts.iter().map(Record::waiting);
             let stack = Stack {
                 phase: Phase::Starting,
                 supervisor: Identity::own(),
