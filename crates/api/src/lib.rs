@@ -1,0 +1,9 @@
+//! The public contract as types: what the routes read and answer beyond a single task. `snake_case` JSON throughout.
+//!
+//! Functions use these very types, so whatever is said of them is said of the wire.
+
+mod tasks;
+mod transfer;
+
+pub use tasks::TaskPage;
+pub use transfer::Imported;
