@@ -10,7 +10,7 @@ use crate::task::{
     Before, MAX_DESCRIPTION, MAX_REMINDERS, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Reminder, Task,
     When,
 };
-use crate::{Instant, TaskId, base32};
+use crate::{Context, Instant, TaskId, base32};
 
 /// A change that is asked for.
 #[derive(Clone, Debug)]
@@ -204,8 +204,9 @@ impl TaskInput {
     /// # Errors
     /// [`Rejection::Invalid`] with every field that breaks a rule; `task` may then be half changed, and is to be
     /// thrown away.
-    pub fn apply_to(&self, task: &mut Task, entropy: Entropy) -> Result<(), Rejection> {
+    pub fn apply_to(&self, task: &mut Task, context: &Context) -> Result<(), Rejection> {
         let mut errors = Errors::default();
+        let begun = (task.due.clone(), rule_of(task).cloned());
         match &self.title {
             Field::Absent if task.title.is_empty() => {
                 errors.add("/title", FieldErrorCode::Required, "a task has a title");
@@ -253,13 +254,19 @@ impl TaskInput {
             Field::Absent => {}
             Field::Null => task.reminders.clear(),
             Field::Value(inputs) => {
-                task.reminders = check_reminders(inputs, &task.reminders, entropy, &mut errors);
+                task.reminders =
+                    check_reminders(inputs, &task.reminders, context.entropy, &mut errors);
             }
         }
         match &self.recurrence {
             Field::Absent => {}
             Field::Null => task.recurrence = None,
-            Field::Value(input) => input.merge_into(&mut task.recurrence, entropy, &mut errors),
+            Field::Value(input) => input.merge_into(&mut task.recurrence, context, &mut errors),
+        }
+        if begun != (task.due.clone(), rule_of(task).cloned())
+            && let Some(recurrence) = &mut task.recurrence
+        {
+            recurrence.start = None;
         }
         match self.position {
             Field::Absent => {}
@@ -273,6 +280,10 @@ impl TaskInput {
             Err(Rejection::Invalid(errors.0))
         }
     }
+}
+
+fn rule_of(task: &Task) -> Option<&Rule> {
+    task.recurrence.as_ref().map(|recurrence| &recurrence.rule)
 }
 
 fn check_title(title: &str, task: &mut Task, errors: &mut Errors) {
@@ -441,12 +452,12 @@ impl RecurrenceInput {
     fn merge_into(
         &self,
         recurrence: &mut Option<Recurrence>,
-        entropy: Entropy,
+        context: &Context,
         errors: &mut Errors,
     ) {
         let rule = match (&self.rule, recurrence.as_ref()) {
-            (Field::Value(text), _) => match Rule::parse(text) {
-                Ok(rule) => rule,
+            (Field::Value(text), _) => match (context.check_rule)(text) {
+                Ok(canonical) => Rule::checked(canonical),
                 Err(detail) => return errors.invalid("/recurrence/rule", detail),
             },
             (Field::Absent, Some(old)) => old.rule.clone(),
@@ -472,15 +483,15 @@ impl RecurrenceInput {
                 }
             },
         };
-        let (series_id, index) = match recurrence.take() {
-            Some(old) => (old.series_id, old.index),
-            None => (base32::encode(entropy.derive(Purpose::Series, 0), 13), 1),
-        };
-        *recurrence = Some(Recurrence {
-            rule,
-            from,
-            series_id,
-            index,
+        *recurrence = Some(match recurrence.take() {
+            Some(old) => Recurrence { rule, from, ..old },
+            None => Recurrence {
+                rule,
+                from,
+                series_id: base32::encode(context.entropy.derive(Purpose::Series, 0), 13),
+                index: 1,
+                start: None,
+            },
         });
     }
 }

@@ -1,9 +1,10 @@
-//! Recurrence rules as text: what may be written. Which dates a rule gives is the planner's business.
+//! How a task comes back. What may be written as a rule, and which dates it gives, is the planner's business.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::str::FromStr as _;
+
+use crate::due::Due;
 
 /// The longest rule, in bytes.
 pub const MAX_RULE: usize = 512;
@@ -22,6 +23,19 @@ pub struct Recurrence {
     pub series_id: String,
     /// Which occurrence this one is, counted from 1.
     pub index: u32,
+    /// The occurrence that the rule began with, if it was not this one: from its date the later ones remember the day
+    /// of the month (31) and the time on the wall. A new rule, and a due date set by hand, begin anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+}
+
+/// The occurrence that a rule began with.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// Which occurrence of the series it was: COUNT counts from there.
+    pub index: u32,
+    /// When it was due.
+    pub due: Due,
 }
 
 /// What the next occurrence is counted from.
@@ -41,57 +55,44 @@ impl From {
     }
 }
 
-/// A rule that is written well: `daily`, `weekly`, `monthly`, `yearly`, an RFC 5545 RRULE from `FREQ=` on, or
-/// `cron:` with an expression of five fields.
+/// A rule as text, in its canonical spelling: `daily`, `weekly`, `monthly`, `yearly`, an RFC 5545 RRULE from `FREQ=` on,
+/// or `cron:` with an expression. The domain does not know rules: [`crate::Context::check_rule`] does, before a rule is
+/// taken; what is stored was checked then.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(transparent)]
 pub struct Rule(String);
 
 impl Rule {
-    /// Reads a rule; the error says what is wrong with it, in words for the person who wrote it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.len() > MAX_RULE {
-            return Err(format!("a rule has at most {MAX_RULE} bytes"));
-        }
-        if matches!(text, "daily" | "weekly" | "monthly" | "yearly") {
-            return Ok(Self(text.to_owned()));
-        }
-        if let Some(expression) = text.strip_prefix("cron:") {
-            return cron(expression.trim()).map(Self);
-        }
-        let upper = text.to_ascii_uppercase();
-        let parts = upper.strip_prefix("RRULE:").unwrap_or(&upper);
-        if parts.starts_with("FREQ=") || parts.contains(";FREQ=") {
-            return rrule(parts).map(Self);
-        }
-        Err("a rule is daily, weekly, monthly, yearly, FREQ=… (RFC 5545) or cron:…".to_owned())
+    /// A rule that was checked.
+    pub fn checked(canonical: String) -> Self {
+        Self(canonical)
     }
 
-    /// The rule's canonical spelling.
+    /// The rule's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Checks a rule by its form and gives its canonical spelling, or says what is wrong with it, in words for the person
+/// who wrote it.
+pub fn check(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > MAX_RULE {
+        return Err(format!("a rule has at most {MAX_RULE} bytes"));
     }
-}
-
-impl TryFrom<String> for Rule {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
+    if matches!(text, "daily" | "weekly" | "monthly" | "yearly") {
+        return Ok(text.to_owned());
     }
-}
-
-impl std::convert::From<Rule> for String {
-    fn from(rule: Rule) -> Self {
-        rule.0
+    if let Some(expression) = text.strip_prefix("cron:") {
+        return cron(expression.trim());
     }
+    let upper = text.to_ascii_uppercase();
+    let parts = upper.strip_prefix("RRULE:").unwrap_or(&upper);
+    if parts.starts_with("FREQ=") || parts.contains(";FREQ=") {
+        return rrule(parts);
+    }
+    Err("a rule is daily, weekly, monthly, yearly, FREQ=… (RFC 5545) or cron:…".to_owned())
 }
 
 fn cron(expression: &str) -> Result<String, String> {
@@ -225,11 +226,7 @@ mod tests {
             ),
             ("cron: 0  9 * * 1-5", "cron:0 9 * * 1-5"),
         ] {
-            assert_eq!(
-                Rule::parse(text).as_ref().map(Rule::as_str),
-                Ok(canonical),
-                "{text}"
-            );
+            assert_eq!(check(text).as_deref(), Ok(canonical), "{text}");
         }
     }
 
@@ -262,7 +259,7 @@ mod tests {
             ("cron:99 * * * *", "not a cron"),
             (long.as_str(), "at most"),
         ] {
-            let error = Rule::parse(text).unwrap_err();
+            let error = check(text).unwrap_err();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }

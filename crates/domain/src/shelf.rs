@@ -145,7 +145,13 @@ pub struct Context {
     pub entropy: Entropy,
     /// The version that the client demands of the task (If-Match).
     pub if_version: Option<u64>,
+    /// Knows recurrence rules: gives the canonical spelling of one, or says what is wrong with it, in words for the person
+    /// who wrote it.
+    pub check_rule: CheckRule,
 }
+
+/// See [`Context::check_rule`].
+pub type CheckRule = fn(&str) -> Result<String, String>;
 
 /// What came of a command that was accepted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -256,7 +262,7 @@ impl Shelf {
             updated_at: context.now,
             completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
         };
-        new.input.apply_to(&mut task, context.entropy)?;
+        new.input.apply_to(&mut task, context)?;
         self.book.newest.tasks.push(task.clone());
         let event = self.event(EventKind::TaskCreated, &task, None, context);
         Ok((task, event))
@@ -303,7 +309,7 @@ impl Shelf {
     ) -> Result<Applied, Rejection> {
         let old = self.checked(id, context)?;
         let mut new = old.clone();
-        input.apply_to(&mut new, context.entropy)?;
+        input.apply_to(&mut new, context)?;
         Ok(self.replace(&old, new, EventKind::TaskUpdated, context))
     }
 

@@ -75,10 +75,9 @@ impl Task {
             + self.description.len()
             + self.tags.iter().map(|tag| tag.len() + 3).sum::<usize>()
             + self.reminders.len() * 64
-            + self
-                .recurrence
-                .as_ref()
-                .map_or(0, |r| r.rule.as_str().len() + 80)
+            + self.recurrence.as_ref().map_or(0, |r| {
+                r.rule.as_str().len() + if r.start.is_some() { 180 } else { 80 }
+            })
     }
 
     /// The task as clients see it.

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use crate::command::{DueInput, Field, NewTask, RecurrenceInput, TaskInput};
 use crate::due::parse_date;
 use crate::ids::first_64_bits;
+use crate::shelf::CheckRule;
 use crate::{Instant, Rejection};
 
 /// What a file holds.
@@ -31,7 +32,7 @@ pub struct Problem {
 }
 
 /// Reads a whole file. Blank lines count as lines, and are nothing else.
-pub fn read(text: &str) -> Import {
+pub fn read(text: &str, check_rule: CheckRule) -> Import {
     let mut import = Import::default();
     let mut copies: HashMap<&str, u32> = HashMap::new();
     for (i, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -49,7 +50,7 @@ pub fn read(text: &str) -> Import {
                 .chain_update(copy.to_be_bytes());
             task.token = first_64_bits(&digest.finalize());
             *copy += 1;
-            match rules(&task) {
+            match rules(&task, check_rule) {
                 Ok(()) => import.tasks.push((number, task)),
                 Err(detail) => problems.push(format!("left out: {detail}")),
             }
@@ -65,7 +66,7 @@ pub fn read(text: &str) -> Import {
 }
 
 /// Checks a task by the rules that every task obeys.
-fn rules(new: &NewTask) -> Result<(), String> {
+fn rules(new: &NewTask, check_rule: CheckRule) -> Result<(), String> {
     let mut shelf = crate::Shelf::default();
     let context = crate::Context {
         account: crate::AccountId::parse("import").ok_or_else(String::new)?,
@@ -76,6 +77,7 @@ fn rules(new: &NewTask) -> Result<(), String> {
         now: Instant::MIN,
         entropy: crate::Entropy(0),
         if_version: None,
+        check_rule,
     };
     match shelf.apply(
         &crate::Command::Import {

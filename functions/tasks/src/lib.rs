@@ -3,6 +3,7 @@
 
 mod app;
 mod outbox;
+mod planner;
 mod routes;
 mod store;
 

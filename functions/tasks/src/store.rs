@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::outbox::Outbox;
+use crate::planner;
 use turns::Turns;
 
 mod turns;
@@ -153,6 +154,7 @@ impl<R: Runtime> Store<R> {
             now: self.runtime.now(),
             entropy: self.runtime.entropy(),
             if_version,
+            check_rule: planner::check,
         };
         let reason = Mutex::new(String::from("no answer yet"));
         let trying = self.try_on(&context, command, &reason);

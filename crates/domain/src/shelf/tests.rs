@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::recurrence::Start;
 use crate::{ActorKind, FieldErrorCode};
 
 const NOW: &str = "2026-11-23T08:00:00Z";
@@ -17,6 +18,15 @@ fn context(n: u128) -> Context {
         now: Instant::parse(NOW).unwrap().plus_millis(n as i64),
         entropy: Entropy(n),
         if_version: None,
+        check_rule,
+    }
+}
+
+/// As little of a planner as these tests need.
+fn check_rule(rule: &str) -> Result<String, String> {
+    match rule.trim() {
+        "FREQ=SOMETIMES" => Err("not a rule".to_owned()),
+        rule => Ok(rule.to_owned()),
     }
 }
 
@@ -126,6 +136,40 @@ fn a_patch_changes_what_it_names_and_says_what_changed() {
     }
     let recurrence = shelf.task(task.id).unwrap().recurrence.clone().unwrap();
     assert_eq!((recurrence.rule.as_str(), recurrence.index), ("monthly", 1));
+}
+
+#[test]
+fn a_series_remembers_where_it_began_until_it_begins_anew() {
+    let start = || Start {
+        index: 1,
+        due: serde_json::from_value(json!({ "date": "2026-10-31" })).unwrap(),
+    };
+    let mut shelf = Shelf::default();
+    let fields = json!({ "title": "Rent", "due": { "date": "2026-11-30" }, "recurrence": { "rule": "monthly" } });
+    let id = create(&mut shelf, 1, fields).id;
+    for (patch, remembered) in [
+        (json!({ "title": "The rent" }), true),
+        (json!({ "recurrence": { "from": "completion" } }), true),
+        (
+            json!({ "recurrence": { "rule": "monthly" }, "due": { "date": "2026-11-30" } }),
+            true,
+        ),
+        (json!({ "recurrence": { "rule": "weekly" } }), false),
+        (json!({ "due": { "time": "10:00" } }), false),
+        (json!({ "due": null }), false),
+    ] {
+        shelf.book.newest.tasks[0]
+            .recurrence
+            .as_mut()
+            .unwrap()
+            .start = Some(start());
+        let applied = shelf
+            .apply(&Command::Update(id, input(patch.clone())), &context(2))
+            .unwrap();
+        let recurrence = applied.tasks[0].recurrence.clone().unwrap();
+        assert_eq!(recurrence.start, remembered.then(start), "{patch}");
+        assert_eq!(recurrence.index, 1);
+    }
 }
 
 #[test]

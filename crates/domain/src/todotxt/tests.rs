@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{AccountId, Actor, ActorKind, Command, Context, Entropy, Shelf};
 
+/// Takes every rule as it is.
+fn plain(rule: &str) -> Result<String, String> {
+    Ok(rule.to_owned())
+}
+
 fn imported(text: &str) -> Vec<Value> {
     let context = Context {
         account: AccountId::parse("ann").unwrap(),
@@ -15,8 +20,13 @@ fn imported(text: &str) -> Vec<Value> {
         now: Instant::parse("2026-11-23T08:00:00Z").unwrap(),
         entropy: Entropy(1),
         if_version: None,
+        check_rule: plain,
     };
-    let tasks = read(text).tasks.into_iter().map(|(_, task)| task).collect();
+    let tasks = read(text, plain)
+        .tasks
+        .into_iter()
+        .map(|(_, task)| task)
+        .collect();
     let applied = Shelf::default()
         .apply(&Command::Import { tasks, scanned: 0 }, &context)
         .unwrap();
@@ -120,7 +130,7 @@ fn odd_lines_are_told_and_nothing_is_lost() {
         ("walk rec:é", 1, "not a recurrence"),
         (&"y".repeat(501), 0, "at most 500"),
     ] {
-        let import = read(line);
+        let import = read(line, plain);
         assert_eq!(import.tasks.len(), tasks, "{line}");
         assert_eq!(import.problems.len(), 1, "{line}: {:?}", import.problems);
         assert!(
@@ -138,7 +148,7 @@ fn odd_lines_are_told_and_nothing_is_lost() {
 #[test]
 fn the_same_line_twice_means_two_tasks_and_the_same_file_twice_the_same_ones() {
     let tokens = |text| {
-        read(text)
+        read(text, plain)
             .tasks
             .into_iter()
             .map(|(_, t)| t.token)
@@ -151,7 +161,7 @@ fn the_same_line_twice_means_two_tasks_and_the_same_file_twice_the_same_ones() {
 
 #[test]
 fn a_file_as_people_have_it() {
-    let import = read(include_str!("../../../../tests/data/todo.txt"));
+    let import = read(include_str!("../../../../tests/data/todo.txt"), plain);
     assert_eq!(import.tasks.len(), 28);
     let lines: Vec<usize> = import.problems.iter().map(|p| p.line).collect();
     assert_eq!(lines, [22, 28], "{:?}", import.problems);

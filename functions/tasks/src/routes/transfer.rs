@@ -11,7 +11,7 @@ use docket_service::{Caller, Code, Problem, Runtime, body};
 use std::collections::HashSet;
 
 use super::parameters::{parameters, unknown_parameter};
-use crate::App;
+use crate::{App, planner};
 
 /// The largest file that is imported, in bytes.
 const MAX_IMPORT: usize = 8 * 1024 * 1024;
@@ -38,7 +38,7 @@ pub(super) async fn import<R: Runtime>(
             format!("line {line} is not UTF-8; nothing was imported"),
         )
     })?;
-    let todotxt::Import { tasks, problems } = todotxt::read(text);
+    let todotxt::Import { tasks, problems } = todotxt::read(text, planner::check);
     let tasks: Vec<NewTask> = tasks.into_iter().map(|(_, task)| task).collect();
 
     let mut outcome = Imported {
