@@ -1,6 +1,8 @@
 //! What this machine offers: programs on PATH and their versions. Shared by `build`, which chooses
 //! by it, and `doctor`, which reports it.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -119,20 +121,40 @@ pub async fn fitting_daprd() -> Option<PathBuf> {
     is_fitting_daprd(version).then_some(file)
 }
 
-/// The first base from `from` on, in steps of `span`, above which all of `span` ports are free.
-#[must_use]
-pub fn free_port_base(from: u16, span: u16) -> Option<u16> {
-    // Below the ports that systems hand out by themselves.
-    const HIGHEST: u16 = 32_000;
-    (from..HIGHEST)
-        .step_by(usize::from(span))
-        .find(|base| (*base..*base + span).all(is_free))
+/// A range of loopback ports that this process has for itself until the value is dropped: nobody listened on any of
+/// them, and whoever else looks for a range by this means passes it over.
+#[derive(Debug)]
+pub struct PortRange {
+    base: u16,
+    /// Listens on the range's last port, so two processes cannot hold the same range.
+    _held: TcpListener,
+}
+
+impl PortRange {
+    /// Where ranges begin and end: below the ports that systems hand out by themselves.
+    const ALL: Range<u16> = 12_000..32_000;
+
+    /// The first free range of `span` ports, whose last one its user leaves alone; `None` if there is none.
+    #[must_use]
+    pub fn claim(span: u16) -> Option<Self> {
+        Self::ALL.step_by(usize::from(span)).find_map(|base| {
+            let last = base.checked_add(span.checked_sub(1)?)?;
+            let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, last)).ok()?;
+            (base..last).all(is_free).then_some(Self { base, _held })
+        })
+    }
+
+    /// The first port.
+    #[must_use]
+    pub fn base(&self) -> u16 {
+        self.base
+    }
 }
 
 /// Whether nothing listens on a loopback port.
 #[must_use]
 pub fn is_free(port: u16) -> bool {
-    std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 #[cfg(test)]
@@ -181,9 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn a_base_with_a_port_in_use_is_passed_over() {
-        let free = free_port_base(23_000, 100).expect("a free range");
-        let _listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, free + 7));
-        assert!(free_port_base(free, 100).is_some_and(|base| base > free));
+    fn a_range_is_had_by_one_and_has_no_port_in_use() {
+        let first = PortRange::claim(100).unwrap();
+        let second = PortRange::claim(100).unwrap();
+        assert!(first.base() < second.base());
+        assert!((first.base()..first.base() + 99).all(is_free));
+        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, second.base() + 7)).unwrap();
+        let base = second.base();
+        drop(second);
+        assert!(PortRange::claim(100).unwrap().base() > base);
     }
 }

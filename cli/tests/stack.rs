@@ -15,9 +15,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use docket_cli::layout::Ports;
+use docket_cli::machine::PortRange;
 use docket_cli::stack::process::Identity;
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde_json::Value;
@@ -97,6 +98,8 @@ fn answer(listener: &TcpListener) {
 struct Bench {
     folder: tempfile::TempDir,
     base: u16,
+    /// Keeps the ports from other tests.
+    _range: PortRange,
 }
 
 /// How a fake behaves.
@@ -114,9 +117,11 @@ enum Mode {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let range = PortRange::claim(Ports::SPAN).unwrap();
         let bench = Self {
             folder,
-            base: free_base(),
+            base: range.base(),
+            _range: range,
         };
         let spin = r#"
             spin_manifest_version = 2
@@ -289,20 +294,6 @@ impl Said {
     }
 }
 
-/// A hundred ports that nobody listens on.
-fn free_base() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 100).unwrap();
-    loop {
-        let number = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        // Below the ports that the system gives to outgoing connections.
-        let base = 12_000 + (number % 200) * 100;
-        if (base..base + 30).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return base;
-        }
-    }
-}
-
 #[track_caller]
 fn wait(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -381,7 +372,8 @@ fn two_stacks_run_side_by_side() {
         .docket(&["up", "--detach", "--no-build"])
         .expect(0, "is up at");
     let other = ["--data-dir", "second"];
-    let base = free_base().to_string();
+    let range = PortRange::claim(Ports::SPAN).unwrap();
+    let base = range.base().to_string();
     let up = bench.docket(
         &[
             &["up", "--detach", "--no-build", "--port-base", &base],

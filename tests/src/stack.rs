@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use docket_cli::layout::{DataDir, Ports, Project};
-use docket_cli::machine;
+use docket_cli::machine::PortRange;
 use docket_cli::stack::process::{self, Identity};
 use docket_cli::stack::secrets::{ApiTokens, JwtKey};
 use docket_domain::outbox::{SLOTS, slot_key};
@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
@@ -36,6 +34,7 @@ pub struct Stack {
     folder: PathBuf,
     data: DataDir,
     ports: Ports,
+    _range: PortRange,
     http: reqwest::Client,
     guard: Option<Child>,
 }
@@ -88,10 +87,12 @@ impl Stack {
             .tempdir()?
             .keep();
         let data = DataDir::new(folder.canonicalize()?.join("data"));
+        let range = PortRange::claim(Ports::SPAN).context("no range of free ports")?;
         let mut stack = Self {
             name,
             program,
-            ports: Ports::new(free_base()?)?,
+            ports: Ports::new(range.base())?,
+            _range: range,
             http: reqwest::Client::builder()
                 .no_proxy()
                 .timeout(Duration::from_secs(20))
@@ -405,15 +406,6 @@ fn succeeded(what: &str, output: &Output) -> Result<()> {
         String::from_utf8_lossy(&output.stderr),
     );
     Ok(())
-}
-
-/// A base above which all ports of a stack are free; each call gives another.
-fn free_base() -> Result<u16> {
-    static NEXT: Mutex<u16> = Mutex::new(24_000);
-    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
-    let base = machine::free_port_base(*next, Ports::SPAN).context("no range of free ports")?;
-    *next = base + Ports::SPAN;
-    Ok(base)
 }
 
 /// The command line, with everything built that a stack runs. `DOCKET_PROGRAM` says that somebody has done so.

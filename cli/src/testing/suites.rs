@@ -242,22 +242,28 @@ async fn tour(project: &Project) -> anyhow::Result<usize> {
     let document = std::fs::read_to_string(&readme)
         .with_context(|| format!("cannot read {}", readme.display()))?;
     let stack = Stack::new()?;
-    let outcome = tour::run(project.root(), &document, &stack.data_dir(), stack.base).await;
+    let outcome = tour::run(
+        project.root(),
+        &document,
+        &stack.data_dir(),
+        stack.ports.base(),
+    )
+    .await;
     stack.end(project, outcome).await
 }
 
 /// The tour's stack: its own data folder and ports.
 struct Stack {
     folder: tempfile::TempDir,
-    base: u16,
+    ports: machine::PortRange,
 }
 
 impl Stack {
     fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("docket-test-").tempdir()?;
-        let base = machine::free_port_base(21_000, Ports::SPAN)
-            .context("no range of free ports for a stack")?;
-        Ok(Self { folder, base })
+        let ports =
+            machine::PortRange::claim(Ports::SPAN).context("no range of free ports for a stack")?;
+        Ok(Self { folder, ports })
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -270,7 +276,7 @@ impl Stack {
         command.args(words).current_dir(project.root());
         command
             .env("DOCKET_DATA_DIR", self.data_dir())
-            .env("DOCKET_PORT_BASE", self.base.to_string());
+            .env("DOCKET_PORT_BASE", self.ports.base().to_string());
         runner::run(&mut command, |_| ()).await
     }
 
