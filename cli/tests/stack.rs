@@ -476,10 +476,7 @@ fn what_a_killed_up_leaves_of_others_is_ended_by_the_next_command() {
         let (all, stock) = (bench.processes(), bench.process("dapr-tasks").unwrap());
         up.kill().unwrap();
         up.wait().unwrap();
-        let ours: Vec<_> = all
-            .into_iter()
-            .filter(|process| *process != stock)
-            .collect();
+        let ours: Vec<_> = all.into_iter().filter(|one| *one != stock).collect();
         gone(&ours);
         assert!(stock.alive());
         bench
@@ -495,9 +492,11 @@ fn a_child_that_was_not_written_down_is_found_all_the_same() {
     let bench = Bench::new();
     bench.set("sidecars/bin/daprd", &Mode::Stock);
     let mut up = bench.foreground();
-    let stock = bench.process("dapr-tasks").unwrap();
+    let (all, stock) = (bench.processes(), bench.process("dapr-tasks").unwrap());
     up.kill().unwrap();
     up.wait().unwrap();
+    let ours: Vec<_> = all.into_iter().filter(|one| *one != stock).collect();
+    gone(&ours);
     std::fs::remove_file(bench.data().join("run/stack.json")).unwrap();
     assert!(stock.alive());
     bench.docket(&["down"]).expect(0, "ended 1 process");

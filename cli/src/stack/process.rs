@@ -142,15 +142,17 @@ fn boot_id() -> String {
 }
 
 /// The start time in `/proc/<pid>/stat`; nothing for a process that has ended. The program's name
-/// comes before it, in brackets, and may hold anything, brackets too.
+/// comes before it, in brackets, and may hold anything, brackets too. A process whose first thread
+/// has ended goes on, and has its ports, until the last one has.
 fn start_ticks(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace();
     let state = fields.next()?;
-    if matches!(state, "Z" | "X" | "x") {
+    let threads: u32 = fields.nth(16)?.parse().ok()?;
+    if matches!(state, "Z" | "X" | "x") && threads <= 1 {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    fields.nth(1)?.parse().ok()
 }
 
 fn kilobytes(text: &str, label: &str) -> Option<u64> {
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_start_time_is_read_past_any_name() {
-        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 1 18 4711 20 21";
         for name in ["sh", "a b", "x) (y", ")"] {
             assert_eq!(
                 start_ticks(&format!("12 ({name}) {rest}")),
@@ -172,10 +174,10 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(
-            start_ticks(&format!("12 (sh) {}", rest.replacen('S', "Z", 1))),
-            None
-        );
+        let ended = format!("12 (sh) {}", rest.replacen('S', "Z", 1));
+        assert_eq!(start_ticks(&ended), None);
+        let ending = ended.replace(" 16 1 18 ", " 16 2 18 ");
+        assert_eq!(start_ticks(&ending), Some(4711), "a thread still runs");
         assert_eq!(start_ticks("12 (sh) S 1"), None);
         assert_eq!(start_ticks(""), None);
     }
