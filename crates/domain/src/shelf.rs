@@ -11,7 +11,13 @@ use crate::event::{self, Actor, Event, EventKind};
 use crate::ids::{Entropy, Purpose, SegmentNumber};
 use crate::outbox::Taken;
 use crate::task::{Priority, Status, Task};
-use crate::{AccountId, Command, Instant, NewTask, Rejection, TaskId, TaskInput};
+use crate::{
+    AccountId, Command, FieldError, FieldErrorCode, Instant, NewTask, Rejection, TaskId, TaskInput,
+};
+
+pub use tags::{MAX_ACCOUNT_TAGS, TagCount, Tags};
+
+mod tags;
 
 /// When the inline segment holds as many bytes as this, it is closed before the next task is created.
 pub const SEGMENT_BYTES: usize = 24 * 1024;
@@ -43,6 +49,9 @@ pub struct Book {
     /// The newest segment; its number is the directory's length.
     #[serde(default)]
     pub newest: Segment,
+    /// The tags that tasks have, with how many.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
     /// The outbox slot that the last change took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Taken>,
@@ -51,9 +60,10 @@ pub struct Book {
     pub recent: Vec<String>,
 }
 
-/// What the directory says of a closed segment: open tasks, done tasks, the highest sequence number of a change.
+/// What the directory says of a closed segment: open tasks, done tasks, the highest and the lowest sequence number of
+/// the last changes of its tasks and of its tombstones.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Closed(pub u32, pub u32, pub u64);
+pub struct Closed(pub u32, pub u32, pub u64, #[serde(default)] pub u64);
 
 impl Closed {
     /// How many tasks of a status the segment has; `None` means either.
@@ -94,11 +104,12 @@ impl Segment {
             .filter(|t| t.status() == Status::Open)
             .count();
         let changed = self.tasks.iter().map(|t| t.seq);
-        let deleted = self.deleted.iter().map(|t| t.0);
+        let seqs = || changed.clone().chain(self.deleted.iter().map(|t| t.0));
         Closed(
             open as u32,
             (self.tasks.len() - open) as u32,
-            changed.chain(deleted).max().unwrap_or(0),
+            seqs().max().unwrap_or(0),
+            seqs().min().unwrap_or(0),
         )
     }
 
@@ -263,6 +274,7 @@ impl Shelf {
             completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
         };
         new.input.apply_to(&mut task, context)?;
+        self.count_tags(None, &task)?;
         self.book.newest.tasks.push(task.clone());
         let event = self.event(EventKind::TaskCreated, &task, None, context);
         Ok((task, event))
@@ -310,7 +322,7 @@ impl Shelf {
         let old = self.checked(id, context)?;
         let mut new = old.clone();
         input.apply_to(&mut new, context)?;
-        Ok(self.replace(&old, new, EventKind::TaskUpdated, context))
+        self.replace(&old, new, EventKind::TaskUpdated, context)
     }
 
     fn set_done(
@@ -330,7 +342,7 @@ impl Shelf {
         } else {
             EventKind::TaskReopened
         };
-        Ok(self.replace(&old, new, kind, context))
+        self.replace(&old, new, kind, context)
     }
 
     /// Puts `new` in the place of `old`, unless they are the same.
@@ -340,13 +352,14 @@ impl Shelf {
         mut new: Task,
         kind: EventKind,
         context: &Context,
-    ) -> Applied {
+    ) -> Result<Applied, Rejection> {
         if new == *old {
-            return Applied {
+            return Ok(Applied {
                 tasks: vec![new],
                 ..Applied::default()
-            };
+            });
         }
+        self.count_tags(Some(old), &new)?;
         self.book.seq += 1;
         new.seq = self.book.seq;
         new.updated_at = context.now;
@@ -357,15 +370,34 @@ impl Shelf {
         }
         self.touched(new.id.segment);
         let event = self.event(kind, &new, Some(old), context);
-        Applied {
+        Ok(Applied {
             tasks: vec![new],
             events: vec![event],
             skipped: 0,
+        })
+    }
+
+    /// Counts the tags of a task that is new or takes the place of `old`.
+    fn count_tags(&mut self, old: Option<&Task>, new: &Task) -> Result<(), Rejection> {
+        let tags = &mut self.book.tags;
+        let before = tags.len();
+        if let Some(old) = old {
+            tags.remove(old);
         }
+        tags.add(new);
+        if tags.len() > MAX_ACCOUNT_TAGS.max(before) {
+            return Err(Rejection::Invalid(vec![FieldError {
+                pointer: "/tags".to_owned(),
+                code: FieldErrorCode::TooMany,
+                detail: format!("an account has at most {MAX_ACCOUNT_TAGS} different tags"),
+            }]));
+        }
+        Ok(())
     }
 
     fn delete(&mut self, id: TaskId, context: &Context) -> Result<Applied, Rejection> {
         let old = self.checked(id, context)?;
+        self.book.tags.remove(&old);
         self.book.seq += 1;
         let seq = self.book.seq;
         if let Some(segment) = self.segment_mut(id.segment) {

@@ -7,7 +7,7 @@
 
 use docket_domain::list::{Cursor, Query};
 use docket_domain::recurrence::check;
-use docket_domain::shelf::Applied;
+use docket_domain::shelf::{Applied, TagCount};
 use docket_domain::task::{Before, Status};
 use docket_domain::{
     AccountId, Actor, ActorKind, Command, Context, Entropy, Instant, NewTask, Shelf, TaskId,
@@ -60,9 +60,9 @@ fn input(json: serde_json::Value) -> TaskInput {
 fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
     let pick = |at: usize| ids.get(at % ids.len().max(1)).copied();
     Some(match step {
-        Step::Create { bytes } => Command::Create(input(
-            json!({ "title": "t", "description": "x".repeat(*bytes) }),
-        )),
+        Step::Create { bytes } => Command::Create(input(json!({
+            "title": "t", "description": "x".repeat(*bytes), "tags": [format!("t{}", n % 5), format!("u{}", n % 7)],
+        }))),
         Step::Import { tasks } => Command::Import {
             tasks: (0..*tasks)
                 .map(|i| NewTask {
@@ -75,7 +75,7 @@ fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
         },
         Step::Update(at) => Command::Update(
             pick(*at)?,
-            input(json!({ "title": format!("updated {n}") })),
+            input(json!({ "title": format!("updated {n}"), "tags": [format!("t{}", n % 3)] })),
         ),
         Step::Complete(at) => Command::Complete(pick(*at)?),
         Step::Reopen(at) => Command::Reopen(pick(*at)?),
@@ -106,6 +106,27 @@ fn listed(shelf: &Shelf, status: Option<Status>, limit: usize) -> Vec<TaskId> {
             None => return ids,
         }
     }
+}
+
+/// The tags of all tasks, counted anew.
+fn counted(shelf: &Shelf) -> BTreeMap<String, TagCount> {
+    let mut tags: BTreeMap<String, TagCount> = BTreeMap::new();
+    for task in shelf
+        .segments
+        .values()
+        .chain([&shelf.book.newest])
+        .flat_map(|segment| &segment.tasks)
+    {
+        for tag in &task.tags {
+            let TagCount(open, done) = tags.entry(tag.clone()).or_default();
+            *if task.completed_at.is_some() {
+                done
+            } else {
+                open
+            } += 1;
+        }
+    }
+    tags
 }
 
 proptest! {
@@ -140,6 +161,7 @@ proptest! {
                 Err(_) => shelf = before,
             }
             prop_assert_eq!(shelf.book.seq, seq);
+            prop_assert_eq!(counted(&shelf), shelf.book.tags.iter().map(|(name, count)| (name.to_owned(), count)).collect());
         }
         for (status, wanted) in [(None, None), (Some(Status::Open), Some(false)), (Some(Status::Done), Some(true))] {
             let mut expected: Vec<TaskId> = model

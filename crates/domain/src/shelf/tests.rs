@@ -487,7 +487,7 @@ fn an_import_adds_nothing_twice() {
 #[test]
 fn an_account_has_its_limit() {
     let mut shelf = Shelf::default();
-    shelf.book.closed = vec![Closed(MAX_TASKS as u32, 0, 9)];
+    shelf.book.closed = vec![Closed(MAX_TASKS as u32, 0, 9, 1)];
     let rejection = shelf
         .apply(
             &Command::Create(input(json!({ "title": "a" }))),
@@ -495,6 +495,48 @@ fn an_account_has_its_limit() {
         )
         .unwrap_err();
     assert_eq!(rejection, Rejection::Full { max: MAX_TASKS });
+}
+
+#[test]
+fn an_account_has_at_most_so_many_tags() {
+    let mut shelf = Shelf::default();
+    let mut ids = Vec::new();
+    for n in 0..MAX_ACCOUNT_TAGS / 10 {
+        let tags: Vec<String> = (0..10).map(|i| format!("t{n}.{i}")).collect();
+        ids.push(create(&mut shelf, n as u128, json!({ "title": "a", "tags": tags })).id);
+    }
+    assert_eq!(shelf.book.tags.len(), MAX_ACCOUNT_TAGS);
+    for command in [
+        Command::Create(input(json!({ "title": "a", "tags": ["one-more"] }))),
+        Command::Update(
+            ids[0],
+            input(
+                json!({ "tags": ["t0.0", "t0.1", "t0.2", "t0.3", "t0.4", "t0.5", "t0.6", "t0.7", "t0.8", "t0.9", "one-more"] }),
+            ),
+        ),
+    ] {
+        let rejection = shelf.clone().apply(&command, &context(900)).unwrap_err();
+        let Rejection::Invalid(errors) = rejection else {
+            panic!("{rejection:?}")
+        };
+        assert_eq!(
+            (errors[0].pointer.as_str(), errors[0].code),
+            ("/tags", FieldErrorCode::TooMany)
+        );
+    }
+    // One that is there already, and one in the place of others, are welcome.
+    create(&mut shelf, 901, json!({ "title": "a", "tags": ["t1.1"] }));
+    let instead = Command::Update(ids[0], input(json!({ "tags": ["one-more"] })));
+    shelf.apply(&instead, &context(902)).unwrap();
+    assert_eq!(shelf.book.tags.len(), MAX_ACCOUNT_TAGS - 9);
+    assert!(shelf.book.tags.contains("one-more") && !shelf.book.tags.contains("t0.0"));
+}
+
+#[test]
+fn books_from_before_the_lowest_sequence_number_and_the_tags_still_read() {
+    let book: Book = serde_json::from_value(json!({ "seq": 9, "closed": [[3, 1, 7]] })).unwrap();
+    assert_eq!(book.closed, [Closed(3, 1, 7, 0)]);
+    assert!(book.tags.is_empty());
 }
 
 mod pages {
