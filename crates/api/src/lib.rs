@@ -6,4 +6,4 @@ mod tasks;
 mod transfer;
 
 pub use tasks::TaskPage;
-pub use transfer::Imported;
+pub use transfer::{ImportProblem, Imported};

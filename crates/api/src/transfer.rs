@@ -1,6 +1,5 @@
 //! Tasks that come out of a file, and go into one.
 
-use docket_domain::todotxt::Problem;
 use serde::Serialize;
 
 /// What came of an import.
@@ -11,5 +10,14 @@ pub struct Imported {
     /// How many were there already.
     pub skipped: usize,
     /// What could not be taken as it was meant, in the order of the lines.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ImportProblem>,
+}
+
+/// What is wrong with a line of an imported file.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImportProblem {
+    /// The line's number, counted from 1.
+    pub line: usize,
+    /// What is wrong, and what became of the line.
+    pub detail: String,
 }

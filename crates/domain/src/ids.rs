@@ -134,7 +134,7 @@ impl Entropy {
 }
 
 /// The first eight bytes of a digest as a number.
-pub(crate) fn first_64_bits(digest: &[u8]) -> u64 {
+pub fn first_64_bits(digest: &[u8]) -> u64 {
     digest
         .iter()
         .take(8)

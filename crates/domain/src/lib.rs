@@ -15,7 +15,6 @@ pub mod outbox;
 pub mod recurrence;
 pub mod shelf;
 pub mod task;
-pub mod todotxt;
 
 pub use command::{Command, FieldError, FieldErrorCode, NewTask, Rejection, TaskInput};
 pub use event::{Actor, ActorKind, Event, EventKind};

@@ -11,7 +11,7 @@ use docket_domain::shelf::{Applied, TagCount};
 use docket_domain::task::{Before, Status};
 use docket_domain::{
     AccountId, Actor, ActorKind, Command, Context, Entropy, Instant, NewTask, Shelf, TaskId,
-    TaskInput, due, todotxt,
+    TaskInput, due,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -192,7 +192,6 @@ proptest! {
         let _ = Before::parse(&format!("P{text}"));
         let _ = due::parse_date(&text);
         let _ = due::parse_time(&text);
-        let _ = todotxt::read(&text, check);
         if let Some(id) = TaskId::parse(&text) {
             prop_assert_eq!(id.to_string(), text);
         }

@@ -3,11 +3,12 @@
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
-use docket_api::Imported;
+use docket_api::{ImportProblem, Imported};
+use docket_domain::due;
 use docket_domain::shelf::Applied;
-use docket_domain::todotxt;
 use docket_domain::{Command, FieldErrorCode, NewTask, TaskId};
 use docket_service::{Caller, Code, Problem, Runtime, body};
+use docket_transfer::{Format, Options};
 use std::collections::HashSet;
 
 use super::parameters::{parameters, unknown_parameter};
@@ -16,7 +17,7 @@ use crate::{App, planner};
 /// The largest file that is imported, in bytes.
 const MAX_IMPORT: usize = 8 * 1024 * 1024;
 /// How many imported tasks are stored in one transaction.
-const IMPORT_BATCH: usize = 100;
+const IMPORT_BATCH: usize = 200;
 
 pub(super) async fn import<R: Runtime>(
     State(app): State<App<R>>,
@@ -24,28 +25,24 @@ pub(super) async fn import<R: Runtime>(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Problem> {
-    import_format(query.as_deref().unwrap_or_default())?;
+    let (format, options) = asked(query.as_deref().unwrap_or_default())?;
     let file = body::read(body, MAX_IMPORT).await?;
-    let text = std::str::from_utf8(&file).map_err(|error| {
-        let line = file
-            .iter()
-            .take(error.valid_up_to())
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        Problem::new(
-            Code::Malformed,
-            format!("line {line} is not UTF-8; nothing was imported"),
-        )
+    let import = docket_transfer::read(format, &file, &options).map_err(|unreadable| {
+        let detail = format!("{unreadable}; nothing was imported");
+        Problem::new(Code::Malformed, detail)
     })?;
-    let todotxt::Import { tasks, problems } = todotxt::read(text, planner::check);
-    let tasks: Vec<NewTask> = tasks.into_iter().map(|(_, task)| task).collect();
-
+    drop(file);
+    let problems = import.problems().into_iter().map(|problem| ImportProblem {
+        line: problem.line,
+        detail: problem.detail,
+    });
     let mut outcome = Imported {
         created: 0,
         skipped: 0,
-        problems,
+        problems: problems.collect(),
     };
+    let tasks: Vec<NewTask> = import.tasks.into_iter().map(|(_, task)| task).collect();
+
     let (mut known, mut scanned) = (HashSet::new(), 0);
     for batch in tasks.chunks(IMPORT_BATCH) {
         import_batch(&app, &caller, batch, &mut known, &mut scanned, &mut outcome)
@@ -90,25 +87,43 @@ async fn import_batch<R: Runtime>(
     Ok(())
 }
 
-fn import_format(query: &str) -> Result<(), Problem> {
+/// What the query asks for.
+fn asked(query: &str) -> Result<(Format, Options), Problem> {
     let mut format = None;
+    let mut options = Options {
+        time_zone: None,
+        check_rule: planner::check,
+    };
+    let invalid = |name: &str, detail: String| {
+        Problem::field(&format!("/{name}"), FieldErrorCode::Invalid, detail)
+    };
     for (name, value) in parameters(query) {
         match name.as_str() {
-            "format" => format = Some(value),
+            "format" => {
+                let known = Format::parse(&value);
+                format = Some(known.ok_or_else(|| invalid("format", formats()))?);
+            }
+            "time_zone" => {
+                let zone = due::parse_zone(&value).ok_or_else(|| {
+                    invalid("time_zone", "not the name of an IANA time zone".to_owned())
+                })?;
+                options.time_zone = Some(zone);
+            }
             _ => return Err(unknown_parameter(&name)),
         }
     }
-    match format.as_deref() {
-        Some("todotxt") => Ok(()),
-        Some(_) => Err(Problem::field(
-            "/format",
-            FieldErrorCode::Invalid,
-            "a format is todotxt",
-        )),
+    match format {
+        Some(format) => Ok((format, options)),
         None => Err(Problem::field(
             "/format",
             FieldErrorCode::Required,
-            "which format? todotxt",
+            formats(),
         )),
     }
+}
+
+/// The formats' names, for a person.
+fn formats() -> String {
+    let names: Vec<&str> = Format::ALL.into_iter().map(Format::name).collect();
+    format!("the formats are {}", names.join(", "))
 }

@@ -453,6 +453,13 @@ fn bad_input_gets_a_clear_error_and_changes_nothing() {
             ("POST", "/api/import?format=xls", vec![], 422, "invalid"),
             (
                 "POST",
+                "/api/import?format=todotxt&time_zone=Mars/Olympus",
+                vec![],
+                422,
+                "invalid",
+            ),
+            (
+                "POST",
                 "/api/import?format=todotxt",
                 b"ok\n\xff\n".to_vec(),
                 400,

@@ -2,39 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::*;
-use crate::{AccountId, Actor, ActorKind, Command, Context, Entropy, Shelf};
+use crate::tests::{imported_from, options};
+use crate::{Format, Import};
 
-/// Takes every rule as it is.
-fn plain(rule: &str) -> Result<String, String> {
-    Ok(rule.to_owned())
+fn read(text: &str) -> Import {
+    crate::read(Format::TodoTxt, text.as_bytes(), &options()).unwrap()
 }
 
 fn imported(text: &str) -> Vec<Value> {
-    let context = Context {
-        account: AccountId::parse("ann").unwrap(),
-        actor: Actor {
-            kind: ActorKind::Person,
-            id: "ann".to_owned(),
-        },
-        now: Instant::parse("2026-11-23T08:00:00Z").unwrap(),
-        entropy: Entropy(1),
-        if_version: None,
-        check_rule: plain,
-    };
-    let tasks = read(text, plain)
-        .tasks
-        .into_iter()
-        .map(|(_, task)| task)
-        .collect();
-    let applied = Shelf::default()
-        .apply(&Command::Import { tasks, scanned: 0 }, &context)
-        .unwrap();
-    applied
-        .tasks
-        .iter()
-        .map(|task| serde_json::to_value(task.view()).unwrap())
-        .collect()
+    imported_from(read(text))
 }
 
 /// Checks one line against the fields that matter for it.
@@ -130,13 +106,18 @@ fn odd_lines_are_told_and_nothing_is_lost() {
         ("walk rec:é", 1, "not a recurrence"),
         (&"y".repeat(501), 0, "at most 500"),
     ] {
-        let import = read(line, plain);
+        let import = read(line);
         assert_eq!(import.tasks.len(), tasks, "{line}");
-        assert_eq!(import.problems.len(), 1, "{line}: {:?}", import.problems);
-        assert!(
-            import.problems[0].detail.contains(problem),
+        assert_eq!(
+            import.problems().len(),
+            1,
             "{line}: {:?}",
-            import.problems
+            import.problems()
+        );
+        assert!(
+            import.problems()[0].detail.contains(problem),
+            "{line}: {:?}",
+            import.problems()
         );
     }
     assert_eq!(
@@ -148,7 +129,7 @@ fn odd_lines_are_told_and_nothing_is_lost() {
 #[test]
 fn the_same_line_twice_means_two_tasks_and_the_same_file_twice_the_same_ones() {
     let tokens = |text| {
-        read(text, plain)
+        read(text)
             .tasks
             .into_iter()
             .map(|(_, t)| t.token)
@@ -161,8 +142,8 @@ fn the_same_line_twice_means_two_tasks_and_the_same_file_twice_the_same_ones() {
 
 #[test]
 fn a_file_as_people_have_it() {
-    let import = read(include_str!("../../../../tests/data/todo.txt"), plain);
+    let import = read(include_str!("../../../../tests/data/todo.txt"));
     assert_eq!(import.tasks.len(), 28);
-    let lines: Vec<usize> = import.problems.iter().map(|p| p.line).collect();
-    assert_eq!(lines, [22, 28], "{:?}", import.problems);
+    let lines: Vec<usize> = import.problems().iter().map(|p| p.line).collect();
+    assert_eq!(lines, [22, 28], "{:?}", import.problems());
 }

@@ -4,99 +4,32 @@
 //! `@context`. `due:` and `rec:` (as the todo.txt apps write it: `rec:1w` counts from completion, `rec:+1w` from the
 //! due date) become the task's own fields. Any other `key:value` stays in the title.
 
-use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use docket_domain::command::{DueInput, Field, RecurrenceInput};
+use docket_domain::due::parse_date;
+use docket_domain::{Instant, NewTask, TaskInput};
 
-use crate::command::{DueInput, Field, NewTask, RecurrenceInput, TaskInput};
-use crate::due::parse_date;
-use crate::ids::first_64_bits;
-use crate::shelf::CheckRule;
-use crate::{Instant, Rejection};
-
-/// What a file holds.
-#[derive(Clone, Debug, Default)]
-pub struct Import {
-    /// The tasks, each with the number of its line, counted from 1.
-    pub tasks: Vec<(usize, NewTask)>,
-    /// What could not be taken as it was meant.
-    pub problems: Vec<Problem>,
-}
-
-/// What is wrong with a line.
-#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
-pub struct Problem {
-    /// The line's number, counted from 1.
-    pub line: usize,
-    /// What is wrong, and what became of the line.
-    pub detail: String,
-}
+use crate::import::{Import, Options, Unreadable, quoted};
 
 /// Reads a whole file. Blank lines count as lines, and are nothing else.
-pub fn read(text: &str, check_rule: CheckRule) -> Import {
-    let mut import = Import::default();
-    let mut copies: HashMap<&str, u32> = HashMap::new();
-    for (i, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let number = i + 1;
+pub(crate) fn read(text: &str, import: &mut Import) -> Result<(), Unreadable> {
+    for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {
             continue;
         }
         let mut problems = Vec::new();
-        if let Some(mut task) = read_line(line, &mut problems) {
-            // The same line twice in a file means two tasks; the same file twice means the same tasks.
-            let copy = copies.entry(line).or_default();
-            let digest = Sha256::new()
-                .chain_update("todotxt\n")
-                .chain_update(line)
-                .chain_update(copy.to_be_bytes());
-            task.token = first_64_bits(&digest.finalize());
-            *copy += 1;
-            match rules(&task, check_rule) {
-                Ok(()) => import.tasks.push((number, task)),
-                Err(detail) => problems.push(format!("left out: {detail}")),
-            }
+        let task = read_line(line, import.options, &mut problems);
+        for problem in problems {
+            import.problem(number, problem);
         }
-        import
-            .problems
-            .extend(problems.into_iter().map(|detail| Problem {
-                line: number,
-                detail,
-            }));
+        if let Some(mut task) = task {
+            task.token = import.token(&["todotxt", line]);
+            import.add(number, task)?;
+        }
     }
-    import
+    Ok(())
 }
 
-/// Checks a task by the rules that every task obeys.
-fn rules(new: &NewTask, check_rule: CheckRule) -> Result<(), String> {
-    let mut shelf = crate::Shelf::default();
-    let context = crate::Context {
-        account: crate::AccountId::parse("import").ok_or_else(String::new)?,
-        actor: crate::Actor {
-            kind: crate::ActorKind::Person,
-            id: String::new(),
-        },
-        now: Instant::MIN,
-        entropy: crate::Entropy(0),
-        if_version: None,
-        check_rule,
-    };
-    match shelf.apply(
-        &crate::Command::Import {
-            tasks: vec![new.clone()],
-            scanned: 0,
-        },
-        &context,
-    ) {
-        Ok(_) => Ok(()),
-        Err(Rejection::Invalid(errors)) => Err(errors
-            .into_iter()
-            .map(|e| e.detail)
-            .collect::<Vec<_>>()
-            .join("; ")),
-        Err(other) => Err(other.to_string()),
-    }
-}
-
-fn read_line(line: &str, problems: &mut Vec<String>) -> Option<NewTask> {
+fn read_line(line: &str, options: Options, problems: &mut Vec<String>) -> Option<NewTask> {
     let mut task = NewTask::default();
     let mut rest = line.trim_end();
     if rest == "x" {
@@ -122,6 +55,7 @@ fn read_line(line: &str, problems: &mut Vec<String>) -> Option<NewTask> {
         input: TaskInput::default(),
         tags: Vec::new(),
         priority,
+        options,
         problems,
     };
     let title = words.sift(rest);
@@ -173,6 +107,7 @@ struct Words<'a> {
     input: TaskInput,
     tags: Vec<String>,
     priority: Option<char>,
+    options: Options,
     problems: &'a mut Vec<String>,
 }
 
@@ -213,7 +148,7 @@ impl Words<'_> {
                 Some(_) => self.keep(word, "a second due date"),
                 None => self.keep(word, "not a date"),
             },
-            Some(("rec", value)) => match recurrence(value) {
+            Some(("rec", value)) => match self.recurrence(value) {
                 Some(recurrence) => {
                     self.input.recurrence = Field::Value(recurrence);
                     true
@@ -233,40 +168,40 @@ impl Words<'_> {
     }
 
     fn keep(&mut self, word: &str, why: &str) -> bool {
-        let word: String = word.chars().take(80).collect();
+        let word = quoted(word);
         self.problems
-            .push(format!("\"{word}\" is {why}; it stays in the title"));
+            .push(format!("{word} is {why}; it stays in the title"));
         false
     }
-}
 
-/// `rec:[+]<number><d|b|w|m|y>`; business days are every weekday, so only `1b` has a rule.
-fn recurrence(value: &str) -> Option<RecurrenceInput> {
-    let strict = value.strip_prefix('+');
-    let rest = strict.unwrap_or(value);
-    let unit = rest.chars().next_back()?;
-    let number: u32 = rest
-        .strip_suffix(unit)?
-        .parse()
-        .ok()
-        .filter(|n| (1..=999).contains(n))?;
-    let rule = match (unit, number) {
-        ('d', n) => format!("FREQ=DAILY;INTERVAL={n}"),
-        ('b', 1) => "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR".to_owned(),
-        ('w', n) => format!("FREQ=WEEKLY;INTERVAL={n}"),
-        ('m', n) => format!("FREQ=MONTHLY;INTERVAL={n}"),
-        ('y', n) => format!("FREQ=YEARLY;INTERVAL={n}"),
-        _ => return None,
-    };
-    let from = if strict.is_some() {
-        "due"
-    } else {
-        "completion"
-    };
-    Some(RecurrenceInput {
-        rule: Field::Value(rule),
-        from: Field::Value(from.to_owned()),
-    })
+    /// `rec:[+]<number><d|b|w|m|y>`; business days are every weekday, so only `1b` has a rule.
+    fn recurrence(&self, value: &str) -> Option<RecurrenceInput> {
+        let strict = value.strip_prefix('+');
+        let rest = strict.unwrap_or(value);
+        let unit = rest.chars().next_back()?;
+        let number: u32 = rest
+            .strip_suffix(unit)?
+            .parse()
+            .ok()
+            .filter(|n| (1..=999).contains(n))?;
+        let rule = match (unit, number) {
+            ('d', n) => format!("FREQ=DAILY;INTERVAL={n}"),
+            ('b', 1) => "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR".to_owned(),
+            ('w', n) => format!("FREQ=WEEKLY;INTERVAL={n}"),
+            ('m', n) => format!("FREQ=MONTHLY;INTERVAL={n}"),
+            ('y', n) => format!("FREQ=YEARLY;INTERVAL={n}"),
+            _ => return None,
+        };
+        let from = if strict.is_some() {
+            "due"
+        } else {
+            "completion"
+        };
+        Some(RecurrenceInput {
+            rule: Field::Value((self.options.check_rule)(&rule).ok()?),
+            from: Field::Value(from.to_owned()),
+        })
+    }
 }
 
 #[cfg(test)]
