@@ -2,6 +2,7 @@
 //!
 //! Functions use these very types, so whatever is said of them is said of the wire.
 
+pub mod problem;
 mod tasks;
 mod transfer;
 

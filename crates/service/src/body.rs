@@ -6,12 +6,10 @@ use bytes::Bytes;
 use docket_domain::{FieldError, FieldErrorCode};
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt as _;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use std::fmt;
-use std::marker::PhantomData;
 
+use crate::strict::Strict;
 use crate::{Code, Problem};
 
 /// The largest JSON body, in bytes.
@@ -78,29 +76,7 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     }
 }
 
-/// A struct out of a JSON object alone: serde takes an array of the fields' values as well, which nobody means.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields))
-            }
-        }
-        let fields = Fields(PhantomData);
-        deserializer.deserialize_map(fields).map(Self)
-    }
-}
-
-/// Reads a JSON object.
+/// Reads JSON; a struct is an object, on every level.
 ///
 /// # Errors
 /// `malformed` for what is not JSON (or nested more than 128 deep), `invalid` with pointers for what is not of the
@@ -117,9 +93,8 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         });
     };
     let mut json = serde_json::Deserializer::from_slice(body);
-    let Object(value) =
-        serde_path_to_error::deserialize(serde_ignored::Deserializer::new(&mut json, &mut note))
-            .map_err(|error| not_of_type(&error))?;
+    let strict = serde_ignored::Deserializer::new(Strict(&mut json), &mut note);
+    let value = serde_path_to_error::deserialize(strict).map_err(|error| not_of_type(&error))?;
     json.end()
         .map_err(|error| Problem::new(Code::Malformed, format!("not JSON: {error}")))?;
     unknown.truncate(32);
@@ -239,6 +214,17 @@ mod tests {
             (r#"{"title": 1}"#, "/title", "invalid"),
             (r#"{"tags": ["a", 2]}"#, "/tags/1", "invalid"),
             (r#"{"due": {"date": []}}"#, "/due/date", "invalid"),
+            (r#"{"due": ["2026-12-01"]}"#, "/due", "invalid"),
+            (
+                r#"{"reminders": [{"before": "PT1H"}, ["r"]]}"#,
+                "/reminders/1",
+                "invalid",
+            ),
+            (
+                r#"{"recurrence": ["daily", "due"]}"#,
+                "/recurrence",
+                "invalid",
+            ),
             (r#"{"titel": "a"}"#, "/titel", "unknown_field"),
             (r#"{"due": {"a/b~": 1}}"#, "/due/a~1b~0", "unknown_field"),
             (

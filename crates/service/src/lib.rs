@@ -7,6 +7,7 @@ pub mod runtime;
 pub mod serve;
 #[cfg(target_family = "wasm")]
 pub mod spin;
+mod strict;
 
 pub use auth::{Authority, Caller, Internal};
 pub use body::Json;

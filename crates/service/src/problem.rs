@@ -1,73 +1,12 @@
-//! Errors on the wire: `application/problem+json` (RFC 9457) with a code from a closed list.
+//! How a function refuses: a problem with what the client reads and what only the log keeps.
 
 use axum::response::{IntoResponse, Response};
+use docket_api::problem;
+pub use docket_api::problem::Code;
 use docket_domain::{FieldError, FieldErrorCode, Rejection};
-use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use http::{HeaderValue, header};
 use std::borrow::Cow;
 use std::fmt::Display;
-
-/// What went wrong, for programs. The list is closed: clients may rely on it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// 400: the request cannot be read.
-    Malformed,
-    /// 401: no access token, or one that does not count.
-    Unauthorized,
-    /// 404: there is no such thing, or it is somebody else's.
-    NotFound,
-    /// 405: the thing cannot do that.
-    MethodNotAllowed,
-    /// 409: the change does not fit with what is there.
-    Conflict,
-    /// 412: the thing is not at the version that If-Match demands.
-    PreconditionFailed,
-    /// 413: the body is too large.
-    TooLarge,
-    /// 415: the body is of a type that is not read here.
-    UnsupportedMediaType,
-    /// 422: values break rules; `errors` says which.
-    Invalid,
-    /// 500: our fault.
-    Internal,
-    /// 503: for now; Retry-After says when to try again.
-    Unavailable,
-}
-
-impl Code {
-    fn status(self) -> StatusCode {
-        match self {
-            Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict => StatusCode::CONFLICT,
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Malformed => "The request cannot be read",
-            Self::Unauthorized => "A valid access token is needed",
-            Self::NotFound => "There is no such thing",
-            Self::MethodNotAllowed => "The method does not fit",
-            Self::Conflict => "The change does not fit with what is there",
-            Self::PreconditionFailed => "It has changed in the meantime",
-            Self::TooLarge => "The body is too large",
-            Self::UnsupportedMediaType => "The body is of the wrong type",
-            Self::Invalid => "Some values break a rule",
-            Self::Internal => "Something went wrong here",
-            Self::Unavailable => "Not available for the moment",
-        }
-    }
-}
 
 /// An error that is answered. What the client reads and what only the log keeps are apart.
 #[derive(Clone, Debug)]
@@ -145,26 +84,7 @@ impl Problem {
 
     /// The body on the wire.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: &'static str,
-            title: &'static str,
-            status: u16,
-            code: Code,
-            detail: &'a str,
-            request_id: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [FieldError],
-        }
-        let body = Body {
-            r#type: "about:blank",
-            title: self.code.title(),
-            status: self.code.status().as_u16(),
-            code: self.code,
-            detail: &self.detail,
-            request_id,
-            errors: &self.errors,
-        };
+        let body = problem::Problem::new(self.code, &self.detail, request_id, &self.errors);
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use docket_api::problem::Code;
 use docket_host::app::{App, AppError, AppOptions};
 use docket_host::log::{Format, Log};
 use docket_host::pool::Limits;
@@ -239,6 +240,14 @@ impl Answer {
 
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect(&self.body)
+    }
+
+    /// Checks that it is a problem of the closed list of codes, as the functions' own are.
+    #[track_caller]
+    pub fn is_problem(&self, code: Code) {
+        assert_eq!(self.status, code.status());
+        assert_eq!(self.json()["code"], serde_json::json!(code));
+        assert_eq!(self.header("content-type"), "application/problem+json");
     }
 
     #[track_caller]

@@ -8,7 +8,7 @@ mod transfer;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use docket_service::serve::closed;
 use docket_service::{Internal, Problem, Runtime};
 use serde_json::json;
@@ -18,21 +18,27 @@ use crate::store::unavailable;
 
 /// The function's routes.
 pub fn router<R: Runtime>(app: App<R>) -> Router {
-    closed(
-        Router::new()
-            .route("/api/tasks", get(list::list::<R>).post(tasks::create::<R>))
-            .route(
-                "/api/tasks/{id}",
-                get(tasks::read::<R>)
-                    .patch(tasks::update::<R>)
-                    .delete(tasks::delete::<R>),
-            )
-            .route("/api/tasks/{id}/complete", post(tasks::complete::<R>))
-            .route("/api/tasks/{id}/reopen", post(tasks::reopen::<R>))
-            .route("/api/import", post(transfer::import::<R>))
-            .route("/internal/tasks/outbox-sweep", post(sweep::<R>)),
-    )
-    .with_state(app)
+    let routes = table()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        });
+    closed(routes).with_state(app)
+}
+
+/// Every path with its methods. What people may call of it is in `docs/openapi.json`; a test compares both.
+pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
+    vec![
+        ("/api/tasks", get(list::list).post(tasks::create)),
+        (
+            "/api/tasks/{id}",
+            get(tasks::read).patch(tasks::update).delete(tasks::delete),
+        ),
+        ("/api/tasks/{id}/complete", post(tasks::complete)),
+        ("/api/tasks/{id}/reopen", post(tasks::reopen)),
+        ("/api/import", post(transfer::import)),
+        ("/internal/tasks/outbox-sweep", post(sweep)),
+    ]
 }
 
 async fn sweep<R: Runtime>(State(app): State<App<R>>, _: Internal) -> Result<Response, Problem> {
