@@ -1,6 +1,8 @@
 //! When a task is due: a day, a wall-clock time, or an instant in a zone.
 
-use chrono::{LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
+use chrono::{
+    Datelike as _, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,35 @@ impl Due {
         let (time, zone) = (self.time?, self.time_zone?);
         resolve(self.date.and_time(time), zone)
     }
+
+    /// The instant for somebody in `zone`, by which tasks are put in order: a day counts from its start there, a
+    /// wall-clock time without a zone is one there.
+    pub fn at_in(&self, zone: Tz) -> Instant {
+        let wall = self.date.and_time(self.time.unwrap_or_default());
+        resolve_near(wall, self.time_zone.unwrap_or(zone))
+    }
+
+    /// The last instant at which somebody in `zone` is not yet late: that of the time, or the end of the day.
+    pub fn last_in(&self, zone: Tz) -> Instant {
+        match (self.time, self.date.succ_opt()) {
+            (None, Some(next)) => start_of(next, zone).plus_millis(-1),
+            _ => self.at_in(zone),
+        }
+    }
+}
+
+/// The instant at which a day begins in a zone.
+pub fn start_of(date: NaiveDate, zone: Tz) -> Instant {
+    resolve_near(date.and_time(NaiveTime::MIN), zone)
+}
+
+/// As [`resolve`], but what lies outside of the years 1 to 9999 is moved to their ends.
+fn resolve_near(wall: NaiveDateTime, zone: Tz) -> Instant {
+    resolve(wall, zone).unwrap_or(if wall.year() > 5_000 {
+        Instant::MAX
+    } else {
+        Instant::MIN
+    })
 }
 
 /// The instant of a wall-clock time in a zone: the first of two, and moved forward out of a gap.

@@ -97,19 +97,27 @@ impl Segment {
         self.tasks.iter().find(|task| task.id == id)
     }
 
+    /// The sequence number of the last change that it shows.
+    pub fn last(&self) -> u64 {
+        self.seqs().max().unwrap_or(0)
+    }
+
+    fn seqs(&self) -> impl Iterator<Item = u64> {
+        let changed = self.tasks.iter().map(|t| t.seq);
+        changed.chain(self.deleted.iter().map(|t| t.0))
+    }
+
     fn summary(&self) -> Closed {
         let open = self
             .tasks
             .iter()
             .filter(|t| t.status() == Status::Open)
             .count();
-        let changed = self.tasks.iter().map(|t| t.seq);
-        let seqs = || changed.clone().chain(self.deleted.iter().map(|t| t.0));
         Closed(
             open as u32,
             (self.tasks.len() - open) as u32,
-            seqs().max().unwrap_or(0),
-            seqs().min().unwrap_or(0),
+            self.last(),
+            self.seqs().min().unwrap_or(0),
         )
     }
 

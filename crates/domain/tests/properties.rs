@@ -5,7 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
-use docket_domain::list::{Cursor, Query};
+use docket_domain::find::{Filter, Query, Search};
 use docket_domain::recurrence::check;
 use docket_domain::shelf::{Applied, TagCount};
 use docket_domain::task::{Before, Status};
@@ -16,6 +16,7 @@ use docket_domain::{
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A step of a life: what to do, and to which of the tasks so far.
 #[derive(Clone, Debug)]
@@ -88,18 +89,20 @@ fn listed(shelf: &Shelf, status: Option<Status>, limit: usize) -> Vec<TaskId> {
     let account = AccountId::parse("ann").unwrap();
     let (mut ids, mut cursor) = (Vec::new(), None);
     loop {
-        let query = Query {
-            status,
+        let mut query = Query {
+            filter: Filter {
+                status,
+                ..Filter::default()
+            },
             limit,
-            cursor,
+            ..Query::default()
         };
-        let mut partial = Shelf::new(shelf.book.clone());
-        for number in query.plan(&shelf.book) {
-            partial
-                .segments
-                .insert(number, shelf.segments[&number].clone());
-        }
-        let page = query.page(&partial, &account);
+        query.cursor = cursor.and_then(|text: String| query.resume(&account, &text));
+        let plan = query.plan(&shelf.book).into_iter();
+        let segments = plan
+            .map(|number| (number, Arc::new(shelf.segments[&number].clone())))
+            .collect();
+        let page = query.page(&account, Instant::MIN, &shelf.book, &segments);
         ids.extend(page.tasks.iter().map(|task| task.id));
         match page.next {
             Some(next) => cursor = Some(next),
@@ -188,7 +191,8 @@ proptest! {
         let _ = check(&text);
         let _ = check(&format!("FREQ=DAILY;{text}"));
         let _ = check(&format!("cron:{text}"));
-        let _ = Cursor::decode(&text, &account, None);
+        let _ = Query::default().resume(&account, &text);
+        let _ = Search::parse(&text);
         let _ = Before::parse(&format!("P{text}"));
         let _ = due::parse_date(&text);
         let _ = due::parse_time(&text);

@@ -1,7 +1,7 @@
 //! Reading and changing an account's shelf in Dapr state.
 
+use docket_domain::find::{Page, Query, Segments};
 use docket_domain::ids::SegmentNumber;
-use docket_domain::list::{Page, Query};
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
 use docket_domain::{AccountId, Command, Context, Entropy, Rejection, Shelf, Task, TaskId};
@@ -12,13 +12,15 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::outbox::Outbox;
 use crate::planner;
+use cache::Cache;
 use turns::Turns;
 
+mod cache;
 mod turns;
 
 /// The Dapr state store.
@@ -32,6 +34,8 @@ const CALL: Duration = Duration::from_millis(1_000);
 const TURN: Duration = Duration::from_millis(500);
 /// How many segments are read at once.
 const READERS: usize = 16;
+/// How often a page's segments are read again because others wrote meanwhile.
+const SNAPSHOTS: u32 = 4;
 
 /// An account's shelf as it was read, with what guards the writing of it.
 struct Loaded {
@@ -52,6 +56,7 @@ pub struct Store<R: Runtime> {
     sidecar: Sidecar<R>,
     outbox: Outbox<R>,
     turns: Turns<R>,
+    cache: Cache,
 }
 
 /// One try of a change, as far as it came.
@@ -66,6 +71,7 @@ impl<R: Runtime> Store<R> {
     pub(crate) fn new(runtime: R, sidecar: Sidecar<R>, outbox: Outbox<R>) -> Self {
         Self {
             turns: Turns::new(runtime.clone()),
+            cache: Cache::default(),
             runtime,
             sidecar: sidecar.within(CALL),
             outbox,
@@ -92,7 +98,7 @@ impl<R: Runtime> Store<R> {
             .ok_or_else(|| Rejection::NotFound.into())
     }
 
-    /// Reads a page; gives it with the total to `show`.
+    /// Reads a page, to be shown by `show`.
     ///
     /// # Errors
     /// `unavailable`.
@@ -100,15 +106,69 @@ impl<R: Runtime> Store<R> {
         &self,
         account: &AccountId,
         query: &Query,
-        show: impl FnOnce(Page<'_>, u64) -> V,
+        show: impl FnOnce(Page<'_>) -> V,
     ) -> Result<V, Problem> {
-        let mut loaded = self.load(account).await.map_err(unavailable)?;
-        let plan = query.plan(&loaded.shelf.book);
-        self.fill(account, &mut loaded, plan)
+        let (book, segments) = self
+            .snapshot(account, |book| query.plan(book))
             .await
             .map_err(unavailable)?;
-        let total = loaded.shelf.book.total(query.status);
-        Ok(show(query.page(&loaded.shelf, account), total))
+        Ok(show(query.page(
+            account,
+            self.runtime.now(),
+            &book,
+            &segments,
+        )))
+    }
+
+    /// Reads the book and the closed segments that `plan` wants, all as they were at one moment, unless others write
+    /// faster than it can be read.
+    async fn snapshot(
+        &self,
+        account: &AccountId,
+        plan: impl Fn(&Book) -> Vec<SegmentNumber>,
+    ) -> Result<(Book, Segments), Error> {
+        let mut round = 0;
+        loop {
+            round += 1;
+            let book = self.load(account).await?.shelf.book;
+            let numbers = plan(&book);
+            let wanted = numbers.len();
+            let read = stream::iter(numbers).map(|number| self.cached(account, &book, number));
+            let read: Vec<_> = read.buffer_unordered(READERS).try_collect().await?;
+            let segments: Segments = read.into_iter().flatten().collect();
+            let is_whole = segments.len() == wanted
+                && segments.values().all(|segment| segment.last() <= book.seq);
+            if is_whole || round == SNAPSHOTS {
+                return Ok((book, segments));
+            }
+        }
+    }
+
+    /// Reads a closed segment, unless the cache has it as the book tells of it.
+    async fn cached(
+        &self,
+        account: &AccountId,
+        book: &Book,
+        number: SegmentNumber,
+    ) -> Result<Option<(SegmentNumber, Arc<Segment>)>, Error> {
+        let Some(directory) = book.closed.get(number as usize) else {
+            return Ok(None);
+        };
+        if let Some(segment) = self.cache.get(account, number, *directory) {
+            return Ok(Some((number, segment)));
+        }
+        let key = segment_key(account, number);
+        let Some(entry) = self.sidecar.get_state(STATE, &key).await? else {
+            return Ok(None);
+        };
+        let bytes = entry.value.len();
+        let segment = Arc::new(read::<Segment>(entry)?.0);
+        // One that was written after the book was read is kept when the book tells of it.
+        if segment.last() <= book.seq {
+            let kept = segment.clone();
+            self.cache.put(account, number, *directory, kept, bytes);
+        }
+        Ok(Some((number, segment)))
     }
 
     /// The tokens of all tasks in the closed segments from `scanned` on, and the number of the newest segment.

@@ -3,12 +3,13 @@
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use docket_api::TaskPage;
-use docket_domain::list::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Query};
-use docket_domain::task::Status;
-use docket_domain::{AccountId, FieldErrorCode};
+use docket_domain::due::{parse_date, parse_zone, start_of};
+use docket_domain::find::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Search, SearchError};
+use docket_domain::task::{MAX_TAG, MAX_TAGS, Priority, Status};
+use docket_domain::{AccountId, FieldErrorCode, Instant};
 use docket_service::{Caller, Problem, Runtime};
 
-use super::parameters::{parameters, unknown_parameter};
+use super::parameters::{Parameters, Refusal};
 use crate::App;
 
 pub(super) async fn list<R: Runtime>(
@@ -16,58 +17,109 @@ pub(super) async fn list<R: Runtime>(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let query = list_query(query.as_deref().unwrap_or_default(), &caller.account)?;
+    let query = read(Parameters::parse(query.as_deref())?, &caller.account)?;
     app.store
-        .page(&caller.account, &query, |page, total| {
-            let tasks = page.tasks.iter().map(|task| task.view()).collect();
-            let next_cursor = page.next.map(|cursor| cursor.encode());
+        .page(&caller.account, &query, |page| {
             axum::Json(TaskPage {
-                tasks,
-                next_cursor,
-                total,
+                tasks: page.tasks.iter().map(|task| task.view()).collect(),
+                next_cursor: page.next,
+                total: page.total,
             })
             .into_response()
         })
         .await
 }
 
-fn list_query(query: &str, account: &AccountId) -> Result<Query, Problem> {
-    let invalid = |name: &str, detail: &str| {
-        Problem::field(&format!("/{name}"), FieldErrorCode::Invalid, detail)
+fn read(mut given: Parameters, account: &AccountId) -> Result<Query, Problem> {
+    let time_zone = given.one("time_zone", |text| {
+        parse_zone(text).ok_or("it is the name of an IANA time zone, as Europe/Berlin".into())
+    });
+    let time_zone = time_zone.unwrap_or_default();
+    // A day counts from its start in the zone of whoever asks.
+    let instant = |text: &str| {
+        parse_date(text)
+            .map(|date| start_of(date, time_zone))
+            .or_else(|| Instant::parse(text))
+            .ok_or("it is a date, YYYY-MM-DD, or an RFC 3339 instant".into())
     };
-    let (mut status, mut limit, mut cursor) = (Some(Status::Open), DEFAULT_LIMIT, None);
-    for (name, value) in parameters(query) {
-        match name.as_str() {
-            "status" => {
-                status = match value.as_str() {
-                    "open" => Some(Status::Open),
-                    "done" => Some(Status::Done),
-                    "all" => None,
-                    _ => return Err(invalid("status", "a status is open, done or all")),
-                }
-            }
-            "limit" => {
-                limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                    .ok_or_else(|| invalid("limit", "a limit is a number from 1 to 200"))?;
-            }
-            "cursor" => cursor = Some(value),
-            _ => return Err(unknown_parameter(&name)),
-        }
+    let filter = Filter {
+        status: given.one("status", status).unwrap_or(Some(Status::Open)),
+        search: given.one("q", search).unwrap_or_default(),
+        priorities: given.many("priority", priorities).concat(),
+        tags: given.many("tag", tag),
+        due_after: given.one("due_after", instant),
+        due_before: given.one("due_before", instant),
+        overdue: given.one("overdue", boolean),
+        recurring: given.one("recurring", boolean),
+        time_zone,
+    };
+    if filter.tags.len() > MAX_TAGS {
+        let detail = format!("a task has at most {MAX_TAGS} tags");
+        given.refuse("tag", Refusal::new(FieldErrorCode::TooMany, detail));
     }
-    // A cursor is read last: it must fit the status, wherever that stands.
-    let cursor = match cursor.filter(|text| !text.is_empty()) {
-        Some(text) => Some(
-            Cursor::decode(&text, account, status)
-                .ok_or_else(|| invalid("cursor", "not a cursor of this list"))?,
-        ),
-        None => None,
+    let mut query = Query {
+        filter,
+        order: given.one("sort", order).unwrap_or_default(),
+        limit: given.one("limit", limit).unwrap_or(DEFAULT_LIMIT),
+        cursor: None,
     };
-    Ok(Query {
-        status,
-        limit,
-        cursor,
+    // Last, for it has to fit all the others.
+    query.cursor = given
+        .one("cursor", |text| match (text, query.resume(account, text)) {
+            ("", _) => Ok(None),
+            (_, None) => Err("not a cursor of this list".into()),
+            (_, cursor) => Ok(cursor),
+        })
+        .flatten();
+    given.finish()?;
+    Ok(query)
+}
+
+fn status(text: &str) -> Result<Option<Status>, Refusal> {
+    match text {
+        "open" => Ok(Some(Status::Open)),
+        "done" => Ok(Some(Status::Done)),
+        "all" => Ok(None),
+        _ => Err("a status is open, done or all".into()),
+    }
+}
+
+fn search(text: &str) -> Result<Search, Refusal> {
+    Search::parse(text).map_err(|error| {
+        let code = match error {
+            SearchError::TooLong => FieldErrorCode::TooLong,
+            SearchError::TooManyWords => FieldErrorCode::TooMany,
+        };
+        Refusal::new(code, error.to_string())
     })
+}
+
+fn priorities(text: &str) -> Result<Vec<Priority>, Refusal> {
+    let priorities: Option<_> = text.split(',').map(Priority::parse).collect();
+    priorities.ok_or("a priority is low, medium or high; several are parted by commas".into())
+}
+
+fn tag(text: &str) -> Result<String, Refusal> {
+    if text.is_empty() || text.chars().nth(MAX_TAG).is_some() {
+        let detail = format!("a tag has 1 to {MAX_TAG} characters");
+        return Err(Refusal::new(FieldErrorCode::Invalid, detail));
+    }
+    Ok(text.to_owned())
+}
+
+fn boolean(text: &str) -> Result<bool, Refusal> {
+    text.parse().map_err(|_| "it is true or false".into())
+}
+
+fn order(text: &str) -> Result<Order, Refusal> {
+    Order::parse(text).ok_or(
+        "an order is due, priority, created, updated, title or position, with a - before it to reverse it".into(),
+    )
+}
+
+fn limit(text: &str) -> Result<usize, Refusal> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        .ok_or("a limit is a number from 1 to 200".into())
 }

@@ -1,6 +1,7 @@
 //! The function's routes, on a platform in memory.
 
 pub(crate) mod fake;
+mod list;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
