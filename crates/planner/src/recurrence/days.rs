@@ -134,9 +134,9 @@ impl Iterator for Days<'_> {
     type Item = NaiveDate;
 
     fn next(&mut self) -> Option<NaiveDate> {
-        // Without a day in so many periods there will never be one: each begins on another day of the cycle, or the
-        // cycle is through.
-        for _ in 0..=CYCLE_DAYS {
+        // The periods of a cycle come again and again, in steps of INTERVAL some or all of them. What they do not give
+        // in so many steps will never come.
+        for _ in 0..=cycle(self.rule.frequency) {
             if let Some(day) = self.found.get(self.given) {
                 self.given += 1;
                 return Some(*day).filter(|day| day.year() <= LAST_YEAR);
@@ -187,6 +187,16 @@ impl Month {
                 .unwrap_or(NaiveDate::MAX),
             days,
         }
+    }
+}
+
+/// After how many periods the calendar repeats itself.
+fn cycle(frequency: Frequency) -> u32 {
+    match frequency {
+        Frequency::Daily => CYCLE_DAYS,
+        Frequency::Weekly => CYCLE_DAYS / 7,
+        Frequency::Monthly => 400 * 12,
+        Frequency::Yearly => 400,
     }
 }
 
