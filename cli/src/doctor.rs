@@ -93,6 +93,7 @@ pub async fn examine(project: &Project, data: &DataDir, ports: Ports) -> Vec<Che
         wasm(build::wasm_tools(project.root()).await),
         go(found("go", &["version"]).await),
         curl(),
+        python(found("python3", &["-c", PYTHON_VERSION]).await),
         node(found("node", &["--version"]).await),
         daprd(found("daprd", &["--version"]).await),
         spin(found("spin", &["--version"]).await),
@@ -156,6 +157,22 @@ fn curl() -> Check {
     } else {
         Check::warn(NAME, "not on PATH; the tour of the README uses it")
             .mend("apt-get install curl")
+    }
+}
+
+/// Tells the version of a Python that can make environments: Debian has that in a package of its own.
+const PYTHON_VERSION: &str = "import ensurepip, platform, venv; print(platform.python_version())";
+
+fn python(found: Option<Option<Version>>) -> Check {
+    const NAME: &str = "python";
+    const NEED: &str = "the tests compare recurrence rules with python-dateutil";
+    match found {
+        Some(Some(version)) => Check::ok(NAME, version.to_string()),
+        Some(None) => {
+            Check::warn(NAME, format!("without venv; {NEED}")).mend("apt-get install python3-venv")
+        }
+        None => Check::warn(NAME, format!("python3 is not on PATH; {NEED}"))
+            .mend("apt-get install python3-venv"),
     }
 }
 
@@ -267,6 +284,9 @@ mod tests {
             (go(at(1, 26)), State::Ok),
             (go(at(1, 25)), State::Fail),
             (go(None), State::Fail),
+            (python(at(3, 9)), State::Ok),
+            (python(Some(None)), State::Warn),
+            (python(None), State::Warn),
             (node(at(20, 1)), State::Ok),
             (node(at(16, 1)), State::Warn),
             (node(None), State::Warn),
@@ -293,6 +313,8 @@ mod tests {
             go(None),
             wasm(WasmTools::None),
             wasm(WasmTools::Addable),
+            python(Some(None)),
+            python(None),
             disk_space(0),
         ] {
             assert!(check.remedy.is_some(), "{check}");

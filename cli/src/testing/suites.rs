@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use tokio::process::Command;
 
-use super::{runner, tour};
+use super::{oracle, runner, tour};
 use crate::build::{self, cargo};
 use crate::layout::{Ports, Project};
 use crate::{machine, tidy};
@@ -20,6 +20,8 @@ pub enum Suite {
     Lint,
     /// The tests of every crate
     Unit,
+    /// Recurrence rules beside python-dateutil
+    Oracle,
     /// The tests of the Go programs
     Sidecars,
     /// A whole stack, from outside
@@ -32,10 +34,11 @@ pub enum Suite {
 
 impl Suite {
     /// All of them, in the order that they run.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Tidy,
         Self::Lint,
         Self::Unit,
+        Self::Oracle,
         Self::Sidecars,
         Self::System,
         Self::Faults,
@@ -49,6 +52,7 @@ impl Suite {
             Self::Tidy => "tidy",
             Self::Lint => "lint",
             Self::Unit => "unit",
+            Self::Oracle => "oracle",
             Self::Sidecars => "sidecars",
             Self::System => "system",
             Self::Faults => "faults",
@@ -62,6 +66,7 @@ impl Suite {
             Self::Tidy => tidy(project),
             Self::Lint => lint(project).await,
             Self::Unit => unit(project).await,
+            Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, self.name()).await,
             Self::Tour => tour(project).await,
@@ -167,8 +172,8 @@ async fn lint(project: &Project) -> anyhow::Result<usize> {
     Ok(checks)
 }
 
-/// The test targets that need stacks; the suite `unit` leaves them out.
-const ON_STACKS: [&str; 2] = ["system", "faults"];
+/// The test targets that need more than cargo, and are suites of their own; the suite `unit` leaves them out.
+const NOT_UNITS: [&str; 3] = ["oracle", "system", "faults"];
 
 async fn unit(project: &Project) -> anyhow::Result<usize> {
     // The same selection of packages for every native build of the tests, or cargo would compile
@@ -177,18 +182,28 @@ async fn unit(project: &Project) -> anyhow::Result<usize> {
     command
         .args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"])
         .current_dir(project.root());
-    for test in test_targets(project).await? {
-        if !ON_STACKS.contains(&test.as_str()) {
+    for test in workspace(project).await?.tests {
+        if !NOT_UNITS.contains(&test.as_str()) {
             command.args(["--test", &test]);
         }
     }
     cargo_tests(&mut command).await
 }
 
-/// The integration tests of the workspace.
-async fn test_targets(project: &Project) -> anyhow::Result<Vec<String>> {
-    let manifest = project.root().join("Cargo.toml");
-    Ok(cargo::Workspace::load(&manifest).await?.tests)
+async fn workspace(project: &Project) -> anyhow::Result<cargo::Workspace> {
+    cargo::Workspace::load(&project.root().join("Cargo.toml")).await
+}
+
+async fn compare_with_oracle(project: &Project) -> anyhow::Result<usize> {
+    let python = oracle::python(project, &workspace(project).await?.target_dir).await?;
+    let mut command = cargo::native();
+    command
+        .args(["test", "--workspace", "--test", "oracle"])
+        // It tells how much it compared.
+        .args(["--", "--nocapture"])
+        .env(oracle::VARIABLE, python)
+        .current_dir(project.root());
+    cargo_tests(&mut command).await
 }
 
 async fn cargo_tests(command: &mut Command) -> anyhow::Result<usize> {

@@ -6,31 +6,31 @@
 //!
 //! # Choices
 //!
-//! RFC 5545 leaves some questions open, and people expect of some others what it does not say. Where we differ from
-//! python-dateutil, which the tests compare with, `tests/oracle.rs` has a case of the same name.
+//! RFC 5545 leaves some questions open, and on some others people expect what it does not say. Here we differ from
+//! python-dateutil, which `tests/oracle.rs` compares with; each row has a case of its name there, with both answers:
 //!
 //! | case | here | dateutil |
 //! |---|---|---|
-//! | `implied-day` | a day that comes from the first date is remembered and clamped: 31 January, 28 February, 31 March; 29 February, 28 February. An explicit BYMONTHDAY skips the months that lack it, as in RFC 5545 | months without the day are skipped |
+//! | `implied-day` | a day that comes from the first date is remembered and clamped: 31 January, 28 February, 31 March. An explicit BYMONTHDAY skips the months that lack it | months that lack the day are skipped |
 //! | `first-date` | the first date counts for COUNT, even when the rule would not give it (RFC 5545, 3.8.5.3) | only dates of the rule count |
-//! | `until-day` | UNTIL with a date takes in that whole day | it ends at midnight of the day |
-//! | `mixed-weekdays` | `BYDAY=MO,1FR` is all Mondays and the first Friday | a day must be both |
+//! | `until-day` | UNTIL with a date takes in that whole day | ends at its midnight |
+//! | `mixed-weekdays` | `BYDAY=MO,1FR` is every Monday and the first Friday | a day has to be both |
 //! | `first-week` | BYSETPOS counts in whole weeks, from WKST | the first week begins at the first date |
-//! | `byday-in-week` | BYMONTHDAY with WEEKLY and numbered BYDAY with DAILY or WEEKLY are refused (RFC 5545, 3.3.10) | taken somehow |
-//! | `long-futures` | a time zone's rules hold to the end of our tables (2100) | to 2037 |
 //!
-//! And where there is nothing to compare with:
+//! BYMONTHDAY with WEEKLY, and BYDAY with a number with DAILY or WEEKLY, are refused, as RFC 5545 (3.3.10) has it. UNTIL
+//! in UTC means the wall clock where the series has no zone.
 //!
-//! - A wall-clock time that the clocks skip moves forward by as much as they do; of a time that comes twice the first
-//!   counts; the series keeps its time of day. An occurrence that would thereby not be later than the one before it is
-//!   left out.
-//! - A cron expression has the numbering of Vixie cron (0 and 7 are Sunday). When both the day of the month and the
-//!   weekday are restricted, a day needs one of them; a field that begins with `*` is not restricted. An all-day series
-//!   takes the days of the expression and leaves its hours and minutes.
-//! - From completion, a rule is counted from the day on which the task was done, as if the series began there; a cron
-//!   expression from the minute. The date that was just done does not come again.
-//! - Dates end with the year 9999. The Gregorian calendar repeats after 400 years, so that a search which finds nothing
-//!   for so long ends too: no search is longer.
+//! Where there is nothing to compare with:
+//!
+//! - A time that the clocks skip moves forward by as much as they do; of a time that comes twice the first counts; the
+//!   series keeps its time of day. An occurrence that would thereby not be later than the one before it is left out.
+//! - A cron expression counts as Vixie cron does: 0 and 7 are Sunday. When both the day of the month and the weekday
+//!   are restricted, a day needs one of them; a field that begins with `*` is not restricted. An all-day series takes
+//!   the days of the expression and leaves its hours and minutes.
+//! - From completion, a rule is counted from the day on which the task was done, as if the series had begun there; a
+//!   cron expression from the minute. The date that was just done does not come again.
+//! - Dates end with the year 9999. The Gregorian calendar repeats itself after 400 years, so a search which finds
+//!   nothing for so long ends too; none is longer. A rule that finds nothing from any first date is refused.
 
 mod cron;
 mod days;

@@ -5,13 +5,13 @@
 //! It needs a Python with what `oracle/requirements.txt` says; `cargo docket test oracle` makes one, and names it in
 //! the environment.
 #![expect(
-    clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and tells what it compared"
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
@@ -368,7 +368,7 @@ type Difference = (
     [&'static str; 3],
 );
 
-const DIFFERENCES: [Difference; 5] = [
+const DIFFERENCES: [Difference; 6] = [
     (
         "implied-day",
         "FREQ=MONTHLY",
@@ -382,6 +382,13 @@ const DIFFERENCES: [Difference; 5] = [
         "2028-02-29",
         ["2029-02-28", "2030-02-28", "2031-02-28"],
         ["2032-02-29", "2036-02-29", "2040-02-29"],
+    ),
+    (
+        "until-day",
+        "FREQ=DAILY;UNTIL=20270101",
+        "2026-12-30 09:00",
+        ["2026-12-31", "2027-01-01", ""],
+        ["2026-12-31", "", ""],
     ),
     // 1 January 2027 is a Friday.
     (
@@ -415,7 +422,7 @@ fn the_differences_are_those_that_are_documented() {
         .iter()
         .map(|(_, rule, start, ..)| Question {
             rule: (*rule).to_owned(),
-            start: all_day(start),
+            start: floating(start),
             count: 4,
             last_year: 2100,
         })
@@ -423,7 +430,7 @@ fn the_differences_are_those_that_are_documented() {
     for ((name, rule, start, expected, expected_theirs), theirs) in
         DIFFERENCES.iter().zip(dateutil(&questions))
     {
-        let start = all_day(start);
+        let start = floating(start);
         let ours = ours(&Rule::parse(rule).unwrap(), &start, 2100);
         let ours = ours.iter().map(|date| date.due.date);
         let theirs = theirs.unwrap();
@@ -437,10 +444,23 @@ fn the_differences_are_those_that_are_documented() {
     }
 }
 
-fn all_day(text: &str) -> Due {
+#[test]
+fn each_documented_difference_has_a_case() {
+    let documented: BTreeSet<_> = include_str!("../src/recurrence.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    let cases = DIFFERENCES.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(documented, cases);
+}
+
+/// Reads `2026-01-31` or `2026-01-31 09:00`.
+fn floating(text: &str) -> Due {
+    let (date, time) = text.split_once(' ').unwrap_or((text, ""));
     Due {
-        date: due::parse_date(text).unwrap(),
-        time: None,
+        date: due::parse_date(date).unwrap(),
+        time: due::parse_time(time),
         time_zone: None,
     }
 }
