@@ -145,7 +145,7 @@ impl Series<'_> {
     }
 }
 
-/// All occurrences after a wall-clock time, until the series is over; none is earlier than the one before it, nor than
+/// All occurrences after a wall-clock time, until the series is over; each is later than the one before it, and than
 /// `last`.
 fn occurrences<'a>(
     series: Series<'a>,
@@ -166,7 +166,7 @@ fn occurrences<'a>(
         })
         .filter(move |(_, _, at)| {
             let later = at.is_none() || *at > last;
-            last = *at;
+            last = last.max(*at);
             later
         })
         .map(move |(wall, due, at)| Occurrence {

@@ -115,18 +115,7 @@ impl<'a> Days<'a> {
         if rule.numbered.is_empty() {
             return self.implied.weekdays.is_empty();
         }
-        // A number counts in the month, or in the year where no month is named.
-        let (before, after) = if rule.frequency == Frequency::Yearly && rule.months.is_empty() {
-            let days = if day.leap_year() { 366 } else { 365 };
-            (day.ordinal0(), days - day.ordinal())
-        } else {
-            (day.day0(), month.days - day.day())
-        };
-        let (from_front, from_back) = (before / 7 + 1, after / 7 + 1);
-        rule.numbered.iter().any(|(number, each)| {
-            *each == weekday
-                && number.unsigned_abs() == if *number > 0 { from_front } else { from_back }
-        })
+        numbered(rule, day).is_some()
     }
 }
 
@@ -188,6 +177,26 @@ impl Month {
             days,
         }
     }
+}
+
+/// The number with which BYDAY asks for a day.
+pub(super) fn numbered(rule: &Rrule, day: NaiveDate) -> Option<i32> {
+    let (before, after) = if rule.counts_in_year() {
+        let days = if day.leap_year() { 366 } else { 365 };
+        (day.ordinal0(), days - day.ordinal())
+    } else {
+        let days = u32::from(day.num_days_in_month());
+        (day.day0(), days - day.day())
+    };
+    let (from_front, from_back) = (before / 7 + 1, after / 7 + 1);
+    let weekday = day.weekday();
+    rule.numbered
+        .iter()
+        .find(|(number, each)| {
+            let place = if *number > 0 { from_front } else { from_back };
+            *each == weekday && number.unsigned_abs() == place
+        })
+        .map(|(number, _)| *number)
 }
 
 /// After how many periods the calendar repeats itself.

@@ -122,6 +122,11 @@ impl Rrule {
             && self.numbered.is_empty())
     }
 
+    /// Whether the number of a BYDAY counts in the year; otherwise it counts in the month.
+    pub(super) fn counts_in_year(&self) -> bool {
+        self.frequency == Frequency::Yearly && self.months.is_empty()
+    }
+
     /// The day of the month that comes from the first date, as the rule names no days. Shorter months clamp it.
     pub(super) fn implied_month_day(&self, start: NaiveDate) -> Option<u32> {
         let of_month = matches!(self.frequency, Frequency::Monthly | Frequency::Yearly);
