@@ -484,6 +484,8 @@ fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
         .port("dapr-internal-grpc-port", ports.internal_grpc)
         .with("metrics-listen-address", LOOPBACK)
         .port("metrics-port", ports.metrics)
+        // Batches and their events; Dapr's own limit is 4 MiB.
+        .with("max-body-size", "16Mi")
         .switch("enable-mtls", true)
         .with(
             "sentry-address",

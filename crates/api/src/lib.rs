@@ -2,9 +2,11 @@
 //!
 //! Functions use these very types, so whatever is said of them is said of the wire.
 
+mod batch;
 pub mod problem;
 mod tasks;
 mod transfer;
 
+pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 pub use tasks::TaskPage;
 pub use transfer::{ImportProblem, Imported};

@@ -12,6 +12,11 @@ use crate::task::{
 };
 use crate::{Context, Instant, TaskId, base32};
 
+/// The most operations of a batch.
+pub const MAX_OPERATIONS: usize = 200;
+/// So many errors of a batch are told.
+const MAX_ERRORS: usize = 100;
+
 /// A change that is asked for.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -32,13 +37,15 @@ pub enum Command {
     Reopen(TaskId),
     /// Remove a task.
     Delete(TaskId),
+    /// Several of the changes that are about one task each, one after the other: all of them, or none.
+    Batch(Vec<Command>),
 }
 
 impl Command {
-    /// The task that the command is about, unless it makes new ones.
+    /// The task that the command is about, if it is about one that is there.
     pub fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Create(_) | Self::Import { .. } => None,
+            Self::Create(_) | Self::Import { .. } | Self::Batch(_) => None,
             Self::Update(id, _) | Self::Complete(id) | Self::Reopen(id) | Self::Delete(id) => {
                 Some(*id)
             }
@@ -153,6 +160,65 @@ pub enum Rejection {
     },
 }
 
+impl Rejection {
+    /// What is wrong with the `index`-th operation of a batch.
+    ///
+    /// # Errors
+    /// What is wrong with the batch as a whole.
+    fn of_operation(self, index: usize) -> Result<Vec<FieldError>, Self> {
+        match self {
+            Self::NotFound | Self::Stale { .. } => Ok(vec![FieldError::no_task(index)]),
+            Self::Invalid(mut errors) => {
+                for error in &mut errors {
+                    error.pointer = format!("/operations/{index}/task{}", error.pointer);
+                }
+                Ok(errors)
+            }
+            full @ Self::Full { .. } => Err(full),
+        }
+    }
+}
+
+/// Gathers what is wrong with the operations of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct BatchErrors(Vec<FieldError>);
+
+impl BatchErrors {
+    /// Takes the rejection of the `index`-th operation.
+    ///
+    /// # Errors
+    /// There is no use in going on.
+    pub(crate) fn add(&mut self, index: usize, rejection: Rejection) -> Result<(), Rejection> {
+        self.0.extend(rejection.of_operation(index)?);
+        if self.0.len() < MAX_ERRORS {
+            return Ok(());
+        }
+        self.0.truncate(MAX_ERRORS);
+        Err(Rejection::Invalid(std::mem::take(&mut self.0)))
+    }
+
+    /// # Errors
+    /// There are some.
+    pub(crate) fn none(self) -> Result<(), Rejection> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Rejection::Invalid(self.0))
+        }
+    }
+}
+
+impl FieldError {
+    /// The `index`-th operation of a batch is about a task that is not there.
+    pub fn no_task(index: usize) -> Self {
+        Self {
+            pointer: format!("/operations/{index}/id"),
+            code: FieldErrorCode::NotFound,
+            detail: "there is no such task".to_owned(),
+        }
+    }
+}
+
 /// A field that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FieldError {
@@ -178,6 +244,8 @@ pub enum FieldErrorCode {
     Invalid,
     /// There is no such field, or it cannot be set.
     UnknownField,
+    /// It names something that is not there.
+    NotFound,
 }
 
 /// Gathers the errors of one input.

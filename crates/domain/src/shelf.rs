@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::command::BatchErrors;
 use crate::event::{self, Actor, Event, EventKind};
 use crate::ids::{Entropy, Purpose, SegmentNumber};
 use crate::outbox::Taken;
@@ -172,10 +173,22 @@ pub struct Context {
 /// See [`Context::check_rule`].
 pub type CheckRule = fn(&str) -> Result<String, String>;
 
+impl Context {
+    /// The context of one of several changes at once: each draws ids of its own.
+    fn nth(&self, n: usize) -> Self {
+        let own = self.entropy.derive(Purpose::Task, n as u64);
+        Self {
+            entropy: Entropy(self.entropy.0 ^ u128::from(own)),
+            ..self.clone()
+        }
+    }
+}
+
 /// What came of a command that was accepted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
-    /// The tasks that the command was about, as they now are; a deleted one as it last was.
+    /// The tasks that the command was about, as they now are; a deleted one as it last was. Of a batch one for each
+    /// operation, as that left it.
     pub tasks: Vec<Task>,
     /// The events, in order; none when nothing changed.
     pub events: Vec<Event>,
@@ -195,12 +208,17 @@ impl Shelf {
     /// The closed segments that must be loaded before the command can be applied.
     pub fn missing(&self, command: &Command) -> Vec<SegmentNumber> {
         let closed = 0..self.book.newest_number();
-        let wanted = match (command, command.task()) {
-            (_, Some(id)) => id.segment..id.segment.saturating_add(1),
-            (Command::Import { scanned, .. }, None) => *scanned..closed.end,
-            (_, None) => 0..0,
+        let wanted: BTreeSet<SegmentNumber> = match command {
+            Command::Import { scanned, .. } => (*scanned..closed.end).collect(),
+            Command::Batch(commands) => commands
+                .iter()
+                .filter_map(Command::task)
+                .map(|id| id.segment)
+                .collect(),
+            one => one.task().map(|id| id.segment).into_iter().collect(),
         };
         wanted
+            .into_iter()
             .filter(|n| closed.contains(n) && !self.segments.contains_key(n))
             .collect()
     }
@@ -243,6 +261,7 @@ impl Shelf {
             Command::Complete(id) => self.set_done(*id, Some(context.now), context)?,
             Command::Reopen(id) => self.set_done(*id, None, context)?,
             Command::Delete(id) => self.delete(*id, context)?,
+            Command::Batch(commands) => self.batch(commands, context)?,
         };
         Ok(applied)
     }
@@ -299,17 +318,26 @@ impl Shelf {
                 applied.skipped += 1;
                 continue;
             }
-            // Each task of the import draws its own ids for reminders and series.
-            let own = context.entropy.derive(Purpose::Task, i as u64);
-            let context = Context {
-                entropy: Entropy(context.entropy.0 ^ u128::from(own)),
-                ..context.clone()
-            };
-            let (task, event) = self.create(new, &context)?;
+            let (task, event) = self.create(new, &context.nth(i))?;
             applied.tasks.push(task);
             applied.events.push(event);
         }
         Ok(applied)
+    }
+
+    fn batch(&mut self, commands: &[Command], context: &Context) -> Result<Applied, Rejection> {
+        let (mut all, mut errors) = (Applied::default(), BatchErrors::default());
+        for (i, command) in commands.iter().enumerate() {
+            match self.apply(command, &context.nth(i)) {
+                Ok(applied) => {
+                    all.tasks.extend(applied.tasks);
+                    all.events.extend(applied.events);
+                }
+                // The others are looked at all the same, for what is wrong with them.
+                Err(rejection) => errors.add(i, rejection)?,
+            }
+        }
+        errors.none().map(|()| all)
     }
 
     /// Puts the inline segment into the directory and begins a new one.

@@ -10,8 +10,8 @@ use docket_domain::recurrence::check;
 use docket_domain::shelf::{Applied, TagCount};
 use docket_domain::task::{Before, Status};
 use docket_domain::{
-    AccountId, Actor, ActorKind, Command, Context, Entropy, Instant, NewTask, Shelf, TaskId,
-    TaskInput, due,
+    AccountId, Actor, ActorKind, Command, Context, Entropy, EventKind, Instant, NewTask, Shelf,
+    TaskId, TaskInput, due,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -27,9 +27,17 @@ enum Step {
     Complete(usize),
     Reopen(usize),
     Delete(usize),
+    Batch(Vec<Step>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => single(),
+        1 => prop::collection::vec(single(), 1..30).prop_map(Step::Batch),
+    ]
+}
+
+fn single() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0_usize..7_000).prop_map(|bytes| Step::Create { bytes }),
         1 => (1_u8..40).prop_map(|tasks| Step::Import { tasks }),
@@ -81,6 +89,16 @@ fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
         Step::Complete(at) => Command::Complete(pick(*at)?),
         Step::Reopen(at) => Command::Reopen(pick(*at)?),
         Step::Delete(at) => Command::Delete(pick(*at)?),
+        Step::Batch(steps) => {
+            let single = |step: &&Step| !matches!(step, Step::Import { .. });
+            Command::Batch(
+                steps
+                    .iter()
+                    .filter(single)
+                    .filter_map(|step| command(step, n, ids))
+                    .collect(),
+            )
+        }
     })
 }
 
@@ -139,25 +157,27 @@ proptest! {
     fn a_shelf_keeps_its_promises(steps in prop::collection::vec(step(), 1..150), limit in 1_usize..60) {
         let mut shelf = Shelf::default();
         // The same life in the simplest form.
-        let mut model: BTreeMap<TaskId, Option<Instant>> = BTreeMap::new();
+        let mut model: BTreeMap<TaskId, bool> = BTreeMap::new();
         let (mut ids, mut seq) = (Vec::new(), 0);
         for (n, step) in steps.iter().enumerate() {
             let Some(command) = command(step, n as u128, &ids) else { continue };
             prop_assert!(shelf.missing(&command).is_empty());
             let before = shelf.clone();
             match shelf.apply(&command, &context(n as u128)) {
-                Ok(Applied { tasks, events, .. }) => {
+                Ok(Applied { events, .. }) => {
                     for event in &events {
                         seq += 1;
                         prop_assert_eq!(event.seq, seq, "no gap, no repetition");
-                    }
-                    for task in tasks {
-                        if matches!(command, Command::Delete(_)) {
-                            model.remove(&task.id);
-                        } else {
-                            if model.insert(task.id, task.completed_at).is_none() {
-                                ids.push(task.id);
+                        match event.kind {
+                            EventKind::TaskDeleted => {
+                                model.remove(&event.task_id);
                             }
+                            _ => {
+                                model.insert(event.task_id, event.task["status"] == "done");
+                            }
+                        }
+                        if event.kind == EventKind::TaskCreated {
+                            ids.push(event.task_id);
                         }
                     }
                 }
@@ -169,7 +189,7 @@ proptest! {
         for (status, wanted) in [(None, None), (Some(Status::Open), Some(false)), (Some(Status::Done), Some(true))] {
             let mut expected: Vec<TaskId> = model
                 .iter()
-                .filter(|(_, done)| wanted.is_none_or(|wanted| done.is_some() == wanted))
+                .filter(|(_, done)| wanted.is_none_or(|wanted| **done == wanted))
                 .map(|(id, _)| *id)
                 .collect();
             prop_assert_eq!(shelf.book.total(status), expected.len() as u64);

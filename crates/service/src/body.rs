@@ -26,14 +26,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !request.headers().get(CONTENT_TYPE).is_none_or(is_json) {
-            return Err(Problem::new(
-                Code::UnsupportedMediaType,
-                "the body must be application/json",
-            ));
-        }
-        parse(&read(request.into_body(), MAX_JSON).await?).map(Self)
+        parse(&read_json(request, MAX_JSON).await?).map(Self)
     }
+}
+
+/// Reads a body of at most `limit` bytes that is said to be JSON, or not said to be anything; [`parse`] reads its text.
+///
+/// # Errors
+/// `unsupported_media_type`, and those of [`read`].
+pub async fn read_json(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    if !request.headers().get(CONTENT_TYPE).is_none_or(is_json) {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "the body must be application/json",
+        ));
+    }
+    read(request.into_body(), limit).await
 }
 
 fn is_json(value: &http::HeaderValue) -> bool {

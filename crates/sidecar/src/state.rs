@@ -74,6 +74,14 @@ const FIRST_WRITE: Options = Options {
 };
 
 impl Operation {
+    /// About how many bytes of the transaction's request it takes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Upsert(upsert) => upsert.value.get().len() + upsert.key.len() + 160,
+            Self::Delete(delete) => delete.key.len() + 160,
+        }
+    }
+
     /// Writes `value` if the key is still at the version `etag`; without one, only if the key does not exist.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use docket_domain::ids::SegmentNumber;
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
 use docket_domain::{AccountId, Command, Context, Entropy, Rejection, Shelf, Task, TaskId};
-use docket_service::{Caller, Problem, Runtime};
+use docket_service::{Caller, Code, Problem, Runtime};
 use docket_sidecar::{Entry, Error, Etag, Operation, Sidecar};
 use futures::future::{Either, join, select};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -32,6 +32,10 @@ const DEADLINE: Duration = Duration::from_millis(2_000);
 const CALL: Duration = Duration::from_millis(1_000);
 /// How long a change waits for others of its account in the same instance, before it takes its chance.
 const TURN: Duration = Duration::from_millis(500);
+/// The largest transaction, in bytes; `cargo docket up` has daprd take 16 MiB.
+const MAX_TRANSACTION: usize = 12 * 1024 * 1024;
+/// The largest outbox slot, in bytes: its events are published in calls that Dapr and the broker have to take.
+const MAX_SLOT: usize = 4 * 1024 * 1024;
 /// How many segments are read at once.
 const READERS: usize = 16;
 /// How often a page's segments are read again because others wrote meanwhile.
@@ -256,6 +260,12 @@ impl<R: Runtime> Store<R> {
                         "the outbox ring is full: is the broker away?",
                     ));
                 }
+                Err(Failure::TooLarge) => {
+                    return Err(Problem::new(
+                        Code::TooLarge,
+                        "these changes are too large for one transaction: send them in smaller parts",
+                    ));
+                }
                 Err(Failure::Sidecar(error)) => describe(&error),
             };
             *reason.lock().unwrap_or_else(PoisonError::into_inner) = failure;
@@ -313,6 +323,12 @@ impl<R: Runtime> Store<R> {
             events: applied.events.clone(),
         };
         let operations = operations(account, &loaded, slot, &entry)?;
+        let slot_size = operations.last().map_or(0, Operation::size);
+        if slot_size > MAX_SLOT
+            || operations.iter().map(Operation::size).sum::<usize>() > MAX_TRANSACTION
+        {
+            return Err(Failure::TooLarge);
+        }
         let attempt = Attempt {
             applied,
             slot,
@@ -426,6 +442,7 @@ impl<R: Runtime> Store<R> {
 enum Failure {
     Rejected(Rejection),
     RingFull,
+    TooLarge,
     Sidecar(Error),
 }
 

@@ -485,6 +485,96 @@ fn an_import_adds_nothing_twice() {
 }
 
 #[test]
+fn a_batch_does_its_operations_in_order() {
+    let (mut shelf, ids) = filled(130);
+    shelf.changed.clear();
+    let before = shelf.book.seq;
+    let new = |n| Command::Create(input(json!({ "title": format!("new {n}") })));
+    let mut commands = vec![
+        Command::Update(ids[1], input(json!({ "title": "once" }))),
+        Command::Update(ids[1], input(json!({ "title": "twice" }))),
+        Command::Complete(ids[1]),
+        Command::Complete(ids[1]),
+        Command::Delete(ids[70]),
+    ];
+    // The inline segment gets full in the middle.
+    commands.extend((0..70).map(new));
+    commands.push(Command::Reopen(ids[1]));
+    let batch = Command::Batch(commands);
+    assert_eq!(Shelf::new(shelf.book.clone()).missing(&batch), [0, 1]);
+    let applied = shelf.apply(&batch, &context(5_000)).unwrap();
+    assert_eq!((applied.tasks.len(), applied.events.len()), (76, 75));
+    let seqs: Vec<u64> = applied.events.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, (before + 1..=before + 75).collect::<Vec<_>>());
+    let titles: Vec<&str> = applied
+        .tasks
+        .iter()
+        .take(3)
+        .map(|task| task.title.as_str())
+        .collect();
+    assert_eq!(titles, ["once", "twice", "twice"]);
+    assert_eq!(shelf.task(ids[1]).unwrap().status(), Status::Open);
+    assert_eq!(shelf.task(ids[70]), None);
+    assert_eq!(
+        (shelf.book.newest_number(), shelf.book.total(None)),
+        (3, 199)
+    );
+    assert_eq!(shelf.changed, BTreeSet::from([0, 1, 2]));
+    let mut different: Vec<&str> = applied
+        .events
+        .iter()
+        .map(|event| event.id.as_str())
+        .collect();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 75);
+    let made: HashSet<TaskId> = applied.tasks[5..75].iter().map(|task| task.id).collect();
+    assert_eq!(made.len(), 70);
+}
+
+#[test]
+fn a_batch_tells_what_is_wrong_with_each_operation() {
+    let mut shelf = Shelf::default();
+    let id = create(&mut shelf, 1, json!({ "title": "a" })).id;
+    let batch = Command::Batch(vec![
+        Command::Create(input(json!({ "title": "good" }))),
+        Command::Create(input(json!({ "title": "a\nb", "tags": ["x y"] }))),
+        Command::Complete(TaskId::new(0, 42)),
+        Command::Delete(id),
+        Command::Update(id, input(json!({ "title": "gone by now" }))),
+    ]);
+    let Err(Rejection::Invalid(errors)) = shelf.apply(&batch, &context(2)) else {
+        panic!()
+    };
+    let told: Vec<(&str, FieldErrorCode)> = errors
+        .iter()
+        .map(|error| (error.pointer.as_str(), error.code))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("/operations/1/task/title", FieldErrorCode::Invalid),
+            ("/operations/1/task/tags/0", FieldErrorCode::Invalid),
+            ("/operations/2/id", FieldErrorCode::NotFound),
+            ("/operations/4/id", FieldErrorCode::NotFound),
+        ]
+    );
+    let many = vec![Command::Create(TaskInput::default()); 200];
+    let Err(Rejection::Invalid(errors)) =
+        Shelf::default().apply(&Command::Batch(many), &context(3))
+    else {
+        panic!()
+    };
+    assert_eq!(errors.len(), 100);
+    shelf.book.closed = vec![Closed(MAX_TASKS as u32, 0, 9, 1)];
+    let full = Command::Batch(vec![Command::Create(input(json!({ "title": "a" })))]);
+    assert_eq!(
+        shelf.apply(&full, &context(4)),
+        Err(Rejection::Full { max: MAX_TASKS })
+    );
+}
+
+#[test]
 fn an_account_has_its_limit() {
     let mut shelf = Shelf::default();
     shelf.book.closed = vec![Closed(MAX_TASKS as u32, 0, 9, 1)];

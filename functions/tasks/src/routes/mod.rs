@@ -1,5 +1,6 @@
 //! The routes. What each reads and answers is in the modules.
 
+mod batch;
 mod list;
 mod parameters;
 mod tasks;
@@ -30,6 +31,7 @@ pub fn router<R: Runtime>(app: App<R>) -> Router {
 pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
     vec![
         ("/api/tasks", get(list::list).post(tasks::create)),
+        ("/api/tasks/batch", post(batch::batch)),
         (
             "/api/tasks/{id}",
             get(tasks::read).patch(tasks::update).delete(tasks::delete),

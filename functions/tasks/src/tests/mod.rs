@@ -1,5 +1,6 @@
 //! The function's routes, on a platform in memory.
 
+mod batch;
 pub(crate) mod fake;
 mod list;
 

@@ -1,0 +1,45 @@
+//! Several changes at once.
+
+use docket_domain::task::TaskView;
+use docket_domain::{TaskId, TaskInput};
+use serde::{Deserialize, Serialize};
+
+/// What a batch is asked to do: all of it, or nothing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BatchRequest {
+    /// 1 to 200 operations, carried out in this order.
+    pub operations: Vec<OperationRequest>,
+}
+
+/// One change of a batch.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OperationRequest {
+    /// `create`, `update`, `complete`, `reopen` or `delete`.
+    pub op: String,
+    /// Which task; not for `create`.
+    pub id: Option<String>,
+    /// The fields of the new task, or those to change; only for `create` and `update`.
+    pub task: Option<TaskInput>,
+}
+
+/// What came of a batch.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchAnswer<'a> {
+    /// One for each operation, in the same order.
+    pub results: Vec<OperationResult<'a>>,
+}
+
+/// What came of one operation: the task as the operation left it, or the id of what is gone.
+#[derive(Clone, Debug, Serialize)]
+pub struct OperationResult<'a> {
+    /// The operation, as it was asked for.
+    pub op: &'a str,
+    /// The task; absent after `delete`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskView<'a>>,
+    /// The id; only after `delete`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<TaskId>,
+}
