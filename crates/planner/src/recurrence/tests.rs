@@ -195,7 +195,14 @@ fn rrules_give_their_days() {
         (
             "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=5,-1,-5,9",
             "2026-11-30",
-            &["2026-12-28", "2027-01-25", "2027-02-22", "2027-03-01"],
+            &[
+                "2026-12-28",
+                "2027-01-25",
+                "2027-02-22",
+                "2027-03-01",
+                "2027-03-29",
+                "2027-04-26",
+            ],
         ),
         (
             "FREQ=YEARLY;BYDAY=20MO,-1SU",
@@ -230,6 +237,35 @@ fn rrules_give_their_days() {
                 "2000-12-31: 53rd Sunday of the year",
                 "2006-12-31: 53rd Sunday of the year",
             ],
+        ),
+    ]);
+}
+
+#[test]
+fn rare_days_are_found() {
+    check(&[
+        // 29 February on a Monday, in the years 7, 14, 21 … after 2027.
+        (
+            "FREQ=YEARLY;INTERVAL=7;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO",
+            "2027-01-01",
+            &["2608-02-29"],
+        ),
+        (
+            "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;BYDAY=TH",
+            "2026-01-01",
+            &["2052-02-29", "2080-02-29", "2120-02-29"],
+        ),
+        (
+            "FREQ=WEEKLY;INTERVAL=53;BYMONTH=2;BYDAY=MO",
+            "2026-11-23",
+            &["2040-02-06"],
+        ),
+        // Every seventh day from a Tuesday is a Tuesday.
+        ("FREQ=DAILY;INTERVAL=7;BYDAY=MO", "2026-11-24", &["end"]),
+        (
+            "FREQ=YEARLY;INTERVAL=4;BYMONTH=2;BYMONTHDAY=29",
+            "2026-01-01",
+            &["end"],
         ),
     ]);
 }
