@@ -3,12 +3,26 @@
 //! The text is read word by word. What is recognised (a date, a tag, …) becomes a field of the task and a [`Span`] that
 //! says what it means; what is left is the title.
 
-use chrono::{Days, NaiveDate};
+mod days;
+mod english;
+mod every;
+mod grammar;
+mod matcher;
+mod pieces;
+mod reading;
+mod title;
+mod tokens;
+mod words;
+mod zones;
+
 use chrono_tz::Tz;
 use docket_domain::Instant;
-use docket_domain::due::{Due, parse_date};
+use docket_domain::due::Due;
 use docket_domain::recurrence::From;
 use docket_domain::task::{Priority, When};
+
+use matcher::Matcher;
+use reading::{Fate, Here};
 
 /// The longest text that is read, in characters.
 pub const MAX_TEXT: usize = 2_000;
@@ -69,85 +83,47 @@ pub enum Error {
 }
 
 /// Reads `text` as typed at `now` by a person in `time_zone` whose language is `locale` (BCP 47: it decides the words,
-/// and whether 3/4 is in March or in April). English is the only language so far; every other one is read as English.
+/// and whether 3/4 is in March, as in en-US, or in April). English is the only language so far; every other one is read
+/// as English.
 ///
 /// # Errors
 /// [`Error::TooLong`]. Any other text has a meaning, be it that all of it is the title.
-pub fn parse(text: &str, now: Instant, time_zone: Tz, _locale: &str) -> Result<Parsed, Error> {
-    if text.chars().count() > MAX_TEXT {
+pub fn parse(text: &str, now: Instant, time_zone: Tz, locale: &str) -> Result<Parsed, Error> {
+    if text.chars().nth(MAX_TEXT).is_some() {
         return Err(Error::TooLong);
     }
-    let today = now.to_datetime().with_timezone(&time_zone).date_naive();
-    let mut task = ParsedTask::default();
-    let mut spans = Vec::new();
-    let mut title = Vec::new();
-    let mut at = 0;
-    for piece in text.split_inclusive(char::is_whitespace) {
-        let word = piece.trim_end();
-        let length = word.encode_utf16().count();
-        match take(word, today, &mut task) {
-            Some(means) => spans.push(Span {
-                start: at,
-                end: at + length,
+    let language = &english::ENGLISH;
+    let tokens = tokens::tokens(text, language);
+    let matcher = Matcher {
+        text,
+        tokens: &tokens,
+        language,
+        month_first: locale.replace('_', "-").eq_ignore_ascii_case("en-us"),
+    };
+    let pieces = pieces::pieces(&matcher);
+    let places: Vec<_> = pieces
+        .iter()
+        .map(|piece| title::place(&matcher, piece))
+        .collect();
+    let here = Here {
+        now,
+        zone: time_zone,
+    };
+    let words = |piece: &pieces::Piece| text.get(title::bytes(&tokens, piece)).unwrap_or_default();
+    let (mut task, fates) = reading::read(&pieces, here, words);
+    task.title = title::title(text, places.iter().zip(&fates));
+    let mut units = title::Units::new(text);
+    let spans = places
+        .into_iter()
+        .zip(fates)
+        .filter_map(|(place, fate)| match fate {
+            Fate::Text => None,
+            Fate::Taken(means) | Fate::Kept(means) => Some(Span {
+                start: units.at(place.start),
+                end: units.at(place.end),
                 means,
             }),
-            None if word.is_empty() => {}
-            None => title.push(word),
-        }
-        at += piece.encode_utf16().count();
-    }
-    task.title = title.join(" ");
+        })
+        .collect();
     Ok(Parsed { task, spans })
-}
-
-fn take(word: &str, today: NaiveDate, task: &mut ParsedTask) -> Option<String> {
-    if let Some(tag) = word.strip_prefix('#').filter(|tag| !tag.is_empty()) {
-        task.tags.push(tag.to_owned());
-        return Some(format!("tag {tag}"));
-    }
-    if let Some(priority) = word.strip_prefix('!').and_then(Priority::parse) {
-        task.priority = Some(priority);
-        return Some(format!("{} priority", word.trim_start_matches('!')));
-    }
-    let date = match word.to_lowercase().as_str() {
-        "today" | "tod" => Some(today),
-        "tomorrow" | "tom" | "tmr" => today.checked_add_days(Days::new(1)),
-        other => parse_date(other),
-    }?;
-    task.due = Some(Due {
-        date,
-        time: None,
-        time_zone: None,
-    });
-    Some(format!("due {}", date.format("%A %-d %B %Y")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_becomes_a_task() {
-        let now = Instant::parse("2026-11-23T10:00:00Z").unwrap();
-        let parsed = parse("Buy milk tomorrow #shop !high", now, Tz::UTC, "en").unwrap();
-        assert_eq!(parsed.task.title, "Buy milk");
-        assert_eq!(parsed.task.tags, ["shop"]);
-        assert_eq!(parsed.task.priority, Some(Priority::High));
-        assert_eq!(
-            parsed.task.due.unwrap().date,
-            parse_date("2026-11-24").unwrap()
-        );
-        assert_eq!(
-            parsed.spans[0],
-            Span {
-                start: 9,
-                end: 17,
-                means: "due Tuesday 24 November 2026".to_owned()
-            }
-        );
-        assert_eq!(
-            parse(&"x".repeat(2_001), now, Tz::UTC, "en"),
-            Err(Error::TooLong)
-        );
-    }
 }
