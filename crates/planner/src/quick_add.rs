@@ -1,7 +1,36 @@
 //! Quick add: a task out of a line of text, as a person types it.
 //!
-//! The text is read word by word. What is recognised (a date, a tag, …) becomes a field of the task and a [`Span`] that
-//! says what it means; what is left is the title.
+//! The text is cut into tokens; a language, which is a table of words and of patterns of words (`english.rs`), is matched
+//! on them; the longest pattern at each place is a piece; and the pieces that count are read into a task. What they leave
+//! of the text is the title. Whoever adds a language adds a table, and the words in which spans speak (`words.rs`).
+//!
+//! # What is recognised
+//!
+//! | | |
+//! |---|---|
+//! | days | today, tom, fri, next fri, in 3 days, 24 dec, dec 24 2027, 2026-12-24, 24/12, on the 24th, end of month, mid january, last friday of november, 2 weeks before 21 jul, … |
+//! | times | 5pm, 17:00, at 9, noon, tonight, in the morning (9), afternoon (12), evening (19), night (22); in 2 hours; and right after one a zone: Europe/Berlin, EST |
+//! | `every …` | as Todoist documents it, and `every! …`, `after …`, which count from completion; starting, from, until, ending, for 3 weeks, 10 times |
+//! | tags | `#tag`; `@home` is the tag `@home`, as in todo.txt; `#2041` is text |
+//! | priorities | `!high` `!medium` `!low`; `p1` is high, `p2` and `p3` are medium, `p4` is low |
+//! | reminders | remind me 30m before, remind at 9am, `!30m`, `!tomorrow 9am`; remind me tomorrow to … |
+//!
+//! # Choices
+//!
+//! - Quotes protect what is in them, and stay. Words are bounded: "mayor" and "today's" are text.
+//! - Of two days, two times, two priorities or two rules the last counts; the others stay in the title. A rule counts
+//!   more than a day: a date beside it is where the series starts, a bare weekday is text.
+//! - What is ambiguous is the nearest future reading, and its span says so: "next fri" is the coming Friday; a weekday is
+//!   a week away if it is today, unless a time of today is still ahead; 3/4 without a year is the next one; "at 9" is 21:00
+//!   if that comes first. With "every", and where there is a colon, hours are those of a 24-hour clock.
+//! - "24th", "3/4", "at 9" and "every 5" only count where no word follows that they could belong to ("24th street").
+//! - "Next week" is its Monday, "next month" its first day, a weekend is its Saturday, the end of a week its Sunday.
+//! - "3 days" alone is text, and so is "until friday" or "for 3 days" where nothing recurs.
+//! - The 31st of every month is its last day. A 29th or 30th is remembered by the series' first date, and clamped in
+//!   shorter months; in a list ("every 1st and 30th") RFC 5545 holds, and months without the day are left out.
+//! - A series starts today, or where it says; the due date is its first date. "For 3 weeks" ends before the same weekday.
+//!   A start in the past goes on in its step from today.
+//! - What is understood and cannot be had (every 12 hours, two times a day) stays in the title, with a span that says why.
 
 mod days;
 mod english;
@@ -83,7 +112,7 @@ pub enum Error {
 }
 
 /// Reads `text` as typed at `now` by a person in `time_zone` whose language is `locale` (BCP 47: it decides the words,
-/// and whether 3/4 is in March, as in en-US, or in April). English is the only language so far; every other one is read
+/// and whether 3/4 is in March, as in the United States, or in April). English is the only language so far; every other one is read
 /// as English.
 ///
 /// # Errors
@@ -98,7 +127,7 @@ pub fn parse(text: &str, now: Instant, time_zone: Tz, locale: &str) -> Result<Pa
         text,
         tokens: &tokens,
         language,
-        month_first: locale.replace('_', "-").eq_ignore_ascii_case("en-us"),
+        month_first: month_first(locale),
     };
     let pieces = pieces::pieces(&matcher);
     let places: Vec<_> = pieces
@@ -126,4 +155,10 @@ pub fn parse(text: &str, now: Instant, time_zone: Tz, locale: &str) -> Result<Pa
         })
         .collect();
     Ok(Parsed { task, spans })
+}
+
+/// Whether the month comes before the day in digits; only the United States write so.
+fn month_first(locale: &str) -> bool {
+    let mut subtags = locale.split(['-', '_']).skip(1);
+    subtags.any(|subtag| subtag.eq_ignore_ascii_case("us"))
 }

@@ -146,6 +146,33 @@ fn a_text_has_a_bound() {
 }
 
 #[test]
+fn no_text_takes_long() {
+    let here = here();
+    for words in [
+        "(",
+        "a ",
+        "1 ",
+        "1/2 ",
+        "24th ",
+        "every ",
+        "!9 at 9 ",
+        "1 day after ",
+        "the last of ",
+        "every day until ",
+        "\"a",
+        "every mon at 8pm, ",
+        "remind me 1 day and ",
+        "5pm Europe/Berli ",
+        "every! other ",
+    ] {
+        let text: String = words.chars().cycle().take(MAX_TEXT).collect();
+        let begun = std::time::Instant::now();
+        here.parse(&text);
+        assert!(begun.elapsed().as_secs() < 1, "{words}");
+    }
+}
+
+#[test]
 fn spans_count_as_a_browser_does() {
     let parsed = here().parse("🎉🎉 tomorrow");
     assert_eq!((parsed.spans[0].start, parsed.spans[0].end), (5, 13));

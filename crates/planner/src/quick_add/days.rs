@@ -133,8 +133,8 @@ pub enum Day {
     },
     /// The next such day of the week; with "next", which could also mean the one after.
     Weekday(Weekday, bool),
-    /// The day of the week in the next week.
-    WeekdayNextWeek(Weekday),
+    /// The day of the week in the week so many weeks from this one.
+    WeekdayOfWeek(Weekday, u32),
     /// A day of a month, in this year or the next that comes; in digits that could be read the other way round.
     Calendar {
         /// The month, counted from 1.
@@ -200,9 +200,10 @@ impl Day {
                 };
                 (plus(today, days), is_today || *next)
             }
-            Self::WeekdayNextWeek(day) => {
-                let monday = plus(today, 7 - i64::from(today.weekday().num_days_from_monday()))?;
-                (plus(monday, i64::from(day.num_days_from_monday())), false)
+            Self::WeekdayOfWeek(day, weeks) => {
+                let monday = plus(today, -i64::from(today.weekday().num_days_from_monday()))?;
+                let days = i64::from(*weeks) * 7 + i64::from(day.num_days_from_monday());
+                (plus(monday, days), false)
             }
             Self::Calendar {
                 month,

@@ -113,6 +113,8 @@ pub enum Key {
     Until,
     Weekend,
     Workday,
+    /// "Business", before "day" a workday.
+    Working,
 }
 
 /// A unit of time.
@@ -221,6 +223,8 @@ pub enum DayForm {
     NextWeekday,
     /// The day of the week in the next week.
     WeekdayNextWeek,
+    /// The day of the week in so many weeks.
+    WeekdayInWeeks,
     /// A day of a month, in a year or the next that comes.
     Calendar,
     /// The first day of a month.

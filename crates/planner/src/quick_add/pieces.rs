@@ -272,6 +272,6 @@ fn every(found: Found) -> Option<What> {
 pub fn is_weekday(day: &Day) -> bool {
     matches!(
         day,
-        Day::Weekday(..) | Day::WeekdayNextWeek(_) | Day::Weekend(_)
+        Day::Weekday(..) | Day::WeekdayOfWeek(..) | Day::Weekend(_)
     )
 }

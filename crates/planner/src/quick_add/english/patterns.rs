@@ -13,6 +13,8 @@ pub const DAYS: &[(&[Slot], D)] = &[
     (&[W(Next), Weekday], D::NextWeekday),
     (&[Weekday, W(Next), Unit], D::WeekdayNextWeek),
     (&[W(Next), Unit, Opt(&[W(On)]), Weekday], D::WeekdayNextWeek),
+    (&[W(In), Span, Opt(&[W(On)]), Weekday], D::WeekdayInWeeks),
+    (&[Weekday, W(In), Span], D::WeekdayInWeeks),
     (
         &[
             WEEKDAY_BEFORE,
@@ -36,7 +38,7 @@ pub const DAYS: &[(&[Slot], D)] = &[
     (
         &[
             Opt(&[W(The)]),
-            DayOrdinal,
+            DayNumber,
             W(Of),
             Opt(&[One(&[The, This])]),
             MonthUnit,
@@ -44,7 +46,7 @@ pub const DAYS: &[(&[Slot], D)] = &[
         D::DayOfMonth,
     ),
     (
-        &[Opt(&[W(The)]), DayOrdinal, W(Of), W(Next), MonthUnit],
+        &[Opt(&[W(The)]), DayNumber, W(Of), W(Next), MonthUnit],
         D::DayOfNextMonth,
     ),
     (&[Holiday], D::Holiday),
@@ -80,6 +82,7 @@ pub const DAYS: &[(&[Slot], D)] = &[
         &[Opt(&[W(The)]), Nth, One(&[Of, In]), PERIOD, Unit],
         D::NthOf,
     ),
+    (&[Opt(&[W(The)]), Nth, W(Next), Unit], D::NthOf),
     (
         &[Opt(&[W(The)]), Nth, One(&[Of, In]), Month, Opt(&[Year])],
         D::NthOf,
@@ -91,6 +94,8 @@ const WEEKDAY_BEFORE: Slot = Opt(&[Weekday, Opt(&[Sign(',')])]);
 const YEAR_AFTER: Slot = Opt(&[Opt(&[Sign(',')]), Year]);
 const OF_OR_DASH: Slot = Opt(&[Opt(&[W(Of)]), Opt(&[Sign('-')])]);
 const OF_THE_MONTH: Slot = Opt(&[W(Of), Opt(&[One(&[The, Every])]), MonthUnit]);
+const ON_THE: Slot = Opt(&[Opt(&[W(On)]), Opt(&[W(The)])]);
+const AT_CLOCK: Slot = Opt(&[Opt(&[W(At)]), Clock]);
 const ME: Slot = Opt(&[W(Me)]);
 /// "Remind me at 9 to call the bank" has no need of its "to" in the title.
 const TO: Slot = Opt(&[W(To)]);
@@ -103,6 +108,7 @@ const PERIOD: Slot = Opt(&[One(&[The, This, Next])]);
 pub const CLAUSES: &[&[Slot]] = &[
     &[Opt(&[W(On)]), Weekdays],
     &[W(On), Opt(&[W(The)]), DayNumbers],
+    &[W(On), Opt(&[W(The)]), DayNumber],
     &[W(On), Opt(&[W(The)]), Nth],
     &[W(On), Opt(&[W(The)]), Nth, Opt(&[W(Of)]), Months],
     &[W(On), Opt(&[W(The)]), DayNumbers, Opt(&[W(Of)]), Months],
@@ -115,6 +121,10 @@ pub const CLAUSES: &[&[Slot]] = &[
 
 /// What follows `every …` and is too much.
 pub const BEYOND: &[&[Slot]] = &[
+    &[AT_CLOCK, W(Except), Opt(&[W(On)]), Weekdays],
+    &[AT_CLOCK, W(Except), Opt(&[W(On)]), One(&[Weekend, Workday])],
+    &[AT_CLOCK, W(Except), Opt(&[W(In)]), Months],
+    &[AT_CLOCK, W(Except)],
     &[Separator, Nth, Opt(&[Opt(&[W(Of)]), Months])],
     &[Separator, DayNumbers, Opt(&[W(Of)]), Months],
     &[Separator, Month, DayNumber],
@@ -125,10 +135,6 @@ pub const BEYOND: &[&[Slot]] = &[
         Weekday,
         Opt(&[Opt(&[W(At)]), Clock]),
     ],
-    &[W(Except), Opt(&[W(On)]), Weekdays],
-    &[W(Except), Opt(&[W(On)]), One(&[Weekend, Workday])],
-    &[W(Except), Opt(&[W(In)]), Months],
-    &[W(Except)],
 ];
 
 /// Everything.
@@ -166,6 +172,9 @@ pub const PIECES: &[(&[Slot], P)] = &[
         &[Each, Months, Opt(&[W(On)]), Opt(&[W(The)]), DayNumbers],
         P::Every,
     ),
+    (&[ON_THE, Nth, W(Of), Each, MonthUnit], P::Every),
+    (&[ON_THE, DayNumbers, W(Of), Each, MonthUnit], P::Every),
+    (&[ON_THE, DayNumber, W(Of), Each, MonthUnit], P::Every),
     (&[Each, Holiday], P::Every),
     (&[Each, Part], P::Every),
     (&[Each, Clock], P::Every),
