@@ -34,7 +34,8 @@ type Date = (NaiveDateTime, Option<String>);
 
 /// What dateutil is asked.
 struct Question {
-    rule: String,
+    /// Rules whose dates are wanted together; most often one.
+    rules: Vec<String>,
     start: Due,
     /// How many dates, the first one included.
     count: u32,
@@ -44,7 +45,7 @@ struct Question {
 impl Question {
     fn json(&self) -> Value {
         json!({
-            "rule": self.rule,
+            "rules": self.rules,
             "start": wall(&self.start).format("%Y-%m-%dT%H:%M:%S").to_string(),
             "zone": self.start.time_zone.map(|zone| zone.name()),
             "count": self.count,
@@ -145,7 +146,7 @@ impl Chance {
 }
 
 /// A generated rule, part by part.
-#[derive(Default)]
+#[derive(Clone)]
 struct Draft {
     frequency: &'static str,
     parts: Vec<(&'static str, String)>,
@@ -231,6 +232,23 @@ impl Draft {
             (_, Some(_)) => (60, LAST_ZONED_YEAR),
         };
         end.min(start.date.year() + years)
+    }
+
+    /// One rule with the plain weekdays and one with the numbered, if there are both; otherwise the rule itself.
+    fn halves(&self) -> Vec<Self> {
+        let days = self.get("BYDAY").unwrap_or("");
+        let (plain, numbered): (Vec<_>, Vec<_>) = days.split(',').partition(|day| day.len() == 2);
+        if plain.is_empty() || numbered.is_empty() {
+            return vec![self.clone()];
+        }
+        let half = |days: Vec<&str>| {
+            let mut half = self.clone();
+            half.parts.retain(|(key, _)| *key != "BYDAY");
+            // UNTIL stays last.
+            half.parts.insert(0, ("BYDAY", days.join(",")));
+            half
+        };
+        vec![half(plain), half(numbered)]
     }
 
     fn text(&self) -> String {
@@ -326,11 +344,9 @@ fn difference(draft: &Draft, start: &Due) -> (Option<&'static str>, Option<Part>
         .get("COUNT")
         .map(|count| count.parse::<usize>().unwrap());
     let of_month = matches!(draft.frequency, "MONTHLY" | "YEARLY");
-    let days = draft.get("BYDAY").unwrap_or("");
-    let numbered = days.split(',').filter(|day| day.len() > 2).count();
-    let plain = days.split(',').filter(|day| day.len() == 2).count();
-    if numbered > 0 && plain > 0 {
-        return (Some("mixed-weekdays"), None);
+    if draft.halves().len() > 1 {
+        let part = (count.is_none() && !draft.has("BYSETPOS")).then_some(Part::All);
+        return (Some("mixed-weekdays"), part);
     }
     if of_month && start.date.day() > 28 && !draft.has("BYDAY") && !draft.has("BYMONTHDAY") {
         let comparable = count.is_none() && !draft.has("BYSETPOS");
@@ -348,15 +364,20 @@ fn difference(draft: &Draft, start: &Due) -> (Option<&'static str>, Option<Part>
     (None, Some(Part::All))
 }
 
-/// The rule for dateutil, which wants UNTIL to be of the kind of the start.
-fn for_dateutil(draft: &Draft, start: &Due) -> String {
-    let text = draft.text();
-    match draft.get("UNTIL") {
+/// The rules for dateutil, which wants UNTIL to be of the kind of the start, and either plain or numbered weekdays.
+fn for_dateutil(draft: &Draft, start: &Due) -> Vec<String> {
+    let with_until = |text: String| match draft.get("UNTIL") {
         Some(until) if start.time_zone.is_some() && until.ends_with('Z') => text,
         Some(until) if until.len() == 8 && start.time.is_some() => text + "T235959",
         Some(_) => text.trim_end_matches('Z').to_owned(),
         None => text,
-    }
+    };
+    draft
+        .halves()
+        .iter()
+        .map(Draft::text)
+        .map(with_until)
+        .collect()
 }
 
 /// A difference on purpose: its name in the table, a rule and a start, our first dates and dateutil's.
@@ -421,7 +442,7 @@ fn the_differences_are_those_that_are_documented() {
     let questions: Vec<_> = DIFFERENCES
         .iter()
         .map(|(_, rule, start, ..)| Question {
-            rule: (*rule).to_owned(),
+            rules: vec![(*rule).to_owned()],
             start: floating(start),
             count: 4,
             last_year: 2100,
@@ -493,7 +514,7 @@ fn dateutil_gives_the_same_dates() {
         }
         let last_year = draft.last_year(&start);
         questions.push(Question {
-            rule: for_dateutil(&draft, &start),
+            rules: for_dateutil(&draft, &start),
             start: start.clone(),
             count: DATES + 8,
             last_year,

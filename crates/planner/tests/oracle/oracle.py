@@ -1,10 +1,12 @@
 """Answers what python-dateutil makes of recurrence rules.
 
-Reads one JSON object a line, {"rule", "start", "zone", "count", "last_year"}, and writes one JSON list a line: the first
-`count` dates up to the year `last_year`, each [wall-clock time, instant or null]; a string instead if dateutil fails.
+Reads one JSON object a line, {"rules", "start", "zone", "count", "last_year"}, and writes one JSON list a line: the first
+`count` dates that any of the rules gives, up to the year `last_year`, each [wall-clock time, instant or null]; a string
+instead if dateutil fails.
 """
 
 import datetime
+import heapq
 import itertools
 import json
 import sys
@@ -20,12 +22,12 @@ def dates(question):
     start = datetime.datetime.fromisoformat(question["start"])
     zone = ZONES.get(question["zone"]) if question["zone"] else None
     # UNTIL is an instant or a wall-clock time, and dateutil wants the start to be of the same kind.
-    if zone and question["rule"].endswith("Z"):
+    if zone and question["rules"][0].endswith("Z"):
         start = start.replace(tzinfo=zone)
-    rule = rrule.rrulestr(question["rule"], dtstart=start)
+    rules = [rrule.rrulestr(rule, dtstart=start) for rule in question["rules"]]
     found = []
     try:
-        for wall in itertools.islice(rule, question["count"]):
+        for wall in itertools.islice(union(rules), question["count"]):
             if wall.year <= question["last_year"]:
                 wall = wall.replace(tzinfo=None)
                 found.append([wall.isoformat(), instant(wall, zone)])
@@ -34,6 +36,11 @@ def dates(question):
         if question["last_year"] != 9999:
             raise
     return found
+
+
+def union(rules):
+    merged = heapq.merge(*rules)
+    return (wall for wall, _ in itertools.groupby(merged))
 
 
 def instant(wall, zone):
