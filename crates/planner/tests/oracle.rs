@@ -537,6 +537,7 @@ fn dateutil_gives_the_same_dates() {
                 Vec::new()
             }
         };
+        let full = ours.len() == DATES as usize;
         match *part {
             Part::All => {}
             Part::Unclamped => {
@@ -554,12 +555,10 @@ fn dateutil_gives_the_same_dates() {
             }
         }
         let ours: Vec<Date> = ours.iter().map(date).collect();
-        // Dates that were dropped on one side leave the longer list with more at its end.
-        let length = match part {
-            Part::All | Part::Counted(_) => DATES as usize,
-            Part::Unclamped | Part::From(_) => ours.len(),
-        };
-        theirs.truncate(length);
+        // A list that is full says nothing of what comes later; any other one is all there is.
+        if full {
+            theirs.truncate(ours.len());
+        }
         dates += theirs.len();
         if ours != theirs {
             wrong.push(format!(
