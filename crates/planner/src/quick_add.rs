@@ -18,8 +18,9 @@
 //! # Choices
 //!
 //! - Quotes protect what is in them, and stay. Words are bounded: "mayor" and "today's" are text.
-//! - Of two days, two times, two priorities or two rules the last counts; the others stay in the title. A rule counts
-//!   more than a day: a date beside it is where the series starts, a bare weekday is text.
+//! - Of two days, two times, two priorities or two rules the last counts; the others stay in the title, which can
+//!   therefore mean something when it is read again. A rule counts more than a day: a date beside it is where the series
+//!   starts, a bare weekday is text.
 //! - What is ambiguous is the nearest future reading, and its span says so: "next fri" is the coming Friday; a weekday is
 //!   a week away if it is today, unless a time of today is still ahead; 3/4 without a year is the next one; "at 9" is 21:00
 //!   if that comes first. With "every", and where there is a colon, hours are those of a 24-hour clock.
@@ -112,8 +113,8 @@ pub enum Error {
 }
 
 /// Reads `text` as typed at `now` by a person in `time_zone` whose language is `locale` (BCP 47: it decides the words,
-/// and whether 3/4 is in March, as in the United States, or in April). English is the only language so far; every other one is read
-/// as English.
+/// and whether 3/4 is in March, as in the United States, or in April). English is the only language so far; every other
+/// one is read as English.
 ///
 /// # Errors
 /// [`Error::TooLong`]. Any other text has a meaning, be it that all of it is the title.

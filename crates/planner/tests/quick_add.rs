@@ -10,7 +10,7 @@ use docket_domain::due::{Due, format_time};
 use docket_domain::recurrence::From;
 use docket_domain::task::{Priority, When};
 use docket_planner::quick_add::{Error, MAX_TEXT, Parsed, parse};
-use docket_planner::recurrence::Rule;
+use docket_planner::recurrence::{Rule, Series, preview};
 use proptest::prelude::*;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/quick_add.txt");
@@ -304,7 +304,26 @@ fn holds(text: &str, now: i64, zone: usize) {
     if let Some(recurrence) = &parsed.task.recurrence {
         let rule = Rule::parse(&recurrence.rule).unwrap();
         assert_eq!(rule.to_string(), recurrence.rule, "{text:?}");
-        assert!(parsed.task.due.is_some(), "{text:?}");
+        let due = parsed.task.due.unwrap();
+        // The first date is one that the rule gives: the next after the day before it.
+        let counted = ["INTERVAL", "COUNT"]
+            .iter()
+            .any(|part| recurrence.rule.contains(part));
+        if recurrence.rule.contains("BY") && !counted {
+            let before = Due {
+                date: due.date.pred_opt().unwrap(),
+                ..due.clone()
+            };
+            let series = Series {
+                rule: &rule,
+                start: &before,
+            };
+            let next: Vec<_> = preview(series, &before, 1, 1)
+                .into_iter()
+                .map(|o| o.due)
+                .collect();
+            assert_eq!(next, [due], "{text:?}");
+        }
     }
     // In quotes, nothing is recognised.
     let quoted = format!("\"{}\"", text.replace('"', "").trim());

@@ -245,6 +245,8 @@ pub enum DayForm {
     Before,
     /// Saturday.
     Weekend,
+    /// The same, but only if nothing that it could belong to follows: "weekend trip".
+    WeekendAlone,
     /// The same, said with "next".
     NextWeekend,
     /// The first day of the next unit.

@@ -55,7 +55,8 @@ pub const DAYS: &[(&[Slot], D)] = &[
     (&[Span, W(From), W(Now)], D::In),
     (&[Span, One(&[From, After]), Day], D::After),
     (&[Span, W(Before), Day], D::Before),
-    (&[Opt(&[One(&[The, This])]), W(Weekend)], D::Weekend),
+    (&[W(Weekend)], D::WeekendAlone),
+    (&[One(&[The, This]), W(Weekend)], D::Weekend),
     (&[W(Next), W(Weekend)], D::NextWeekend),
     (&[W(Next), Unit], D::NextUnit),
     (&[W(Later), W(This), Unit], D::LaterThisWeek),
@@ -141,7 +142,7 @@ pub const BEYOND: &[&[Slot]] = &[
 pub const PIECES: &[(&[Slot], P)] = &[
     // When it is due.
     (&[Day], P::DueAlone),
-    (&[W(Due), Day], P::Due),
+    (&[W(Due), Opt(&[Sign(':')]), Day], P::Due),
     (&[Opt(&[W(Due)]), One(&[At, By, For, On]), Day], P::Due),
     (&[Opt(&[W(Due)]), Opt(&[One(&[At, By])]), Clock], P::At),
     (&[W(At), Hour], P::AtAlone),

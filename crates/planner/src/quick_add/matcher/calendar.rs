@@ -114,6 +114,7 @@ impl Matcher<'_> {
                     return None;
                 }
                 let doubtful = found.doubtful
+                    || *form == DayForm::WeekendAlone
                     || (*form == DayForm::DayOfMonth && found.weekday.is_none() && !found.of_month);
                 Some((day(*form, found)?, end, doubtful))
             })
@@ -188,7 +189,7 @@ fn day(form: DayForm, mut found: Found) -> Option<Day> {
                 from: Box::new(nested?),
             }
         }
-        DayForm::Weekend => Day::Weekend(false),
+        DayForm::Weekend | DayForm::WeekendAlone => Day::Weekend(false),
         DayForm::NextWeekend => Day::Weekend(true),
         DayForm::NextUnit => match found.unit? {
             (Unit::Minute | Unit::Hour | Unit::Day, _) => return None,
