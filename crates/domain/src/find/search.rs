@@ -72,10 +72,25 @@ impl Search {
 /// that are compatible (Unicode's NFKD: wide, ligature, superscript) or that keyboards mix up (the yeh, kaf and heh of
 /// Arabic and Urdu).
 pub fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
+    let mut folded = String::with_capacity(text.len());
+    let mut rest = text;
+    // Most text is ASCII at least in part, which only has a case. No mark moves over an ASCII character, so what is
+    // between two of them can be folded by itself.
+    while !rest.is_empty() {
+        let (ascii, other) =
+            rest.split_at(rest.find(|c: char| !c.is_ascii()).unwrap_or(rest.len()));
+        folded.extend(ascii.chars().map(|c| c.to_ascii_lowercase()));
+        let (other, next) =
+            other.split_at(other.find(|c: char| c.is_ascii()).unwrap_or(other.len()));
+        fold_other(other, &mut folded);
+        rest = next;
     }
-    text.nfkd()
+    folded
+}
+
+fn fold_other(text: &str, folded: &mut String) {
+    let chars = text
+        .nfkd()
         .filter(|c| !is_passed_over(*c))
         // By way of the upper case, which unites "ß" and "ss", and the two forms of the Greek sigma.
         .flat_map(char::to_uppercase)
@@ -85,8 +100,8 @@ pub fn fold(text: &str) -> String {
             'ك' => 'ک',
             'ه' | 'ة' => 'ہ',
             other => other,
-        })
-        .collect()
+        });
+    folded.extend(chars);
 }
 
 /// Accents and points, by their combining class, and what is not to be seen: soft hyphen, joiners, the Arabic tatweel.
