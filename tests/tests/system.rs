@@ -32,6 +32,8 @@ fn main() -> ExitCode {
     suite::main(tests![
         a_task_from_its_creation_to_its_end,
         pages_by_cursor,
+        tasks_are_found,
+        pages_hold_while_others_write,
         a_file_is_imported_once,
         sixteen_writers_on_one_account,
         sixteen_writers_on_sixteen_accounts,
@@ -179,6 +181,144 @@ async fn pages_by_cursor(suite: &Suite) -> Result<()> {
         .await?
         .matches_the_api(&pia)
         .await
+}
+
+async fn tasks_are_found(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let fay = stack.account("fay").await?;
+    fay.import(include_str!("../data/todo.txt")).await?;
+    let lost = json!({ "title": "Café bill for Zoë", "description": "Überweisung an die Straßenbahn",
+        "due": { "date": "2026-11-23", "time": "09:00" }, "priority": "high", "tags": ["work"] });
+    fay.create(&lost).await?;
+    for (query, expected) in [
+        ("q=uberprufung", &["Überprüfung der Heizung"] as &[&str]),
+        ("q=ÜBERPRÜFUNG HEIZ", &["Überprüfung der Heizung"]),
+        ("q=heiz der", &[]),
+        ("q=بجلی", &["بجلی کا بل ادا کریں"]),
+        ("q=گھر", &["بجلی کا بل ادا کریں"]),
+        ("q=買い物", &["買い物に行く"]),
+        ("q=物", &["買い物に行く"]),
+        ("q=cafe strassenb", &["Café bill for Zoë"]),
+        ("q=osei", &["Call Dr. Osei's practice about the blood test"]),
+        ("q=🎂", &["🎂 order cake for Noor's party"]),
+        ("q=zoe&priority=low,medium", &[]),
+        (
+            "tag=work&tag=@office",
+            &["Draft the quarterly report t:2026-11-27"],
+        ),
+        ("recurring=true&tag=house", &["Water the plants"]),
+        (
+            "due_after=2026-12-15&due_before=2027-01-01&sort=due",
+            &[
+                "Renew passport",
+                "🎂 order cake for Noor's party",
+                "Pay rent",
+            ],
+        ),
+        (
+            "due_before=2026-11-25T00:00:00Z&sort=-due&tag=work",
+            &["Café bill for Zoë"],
+        ),
+        (
+            "due_before=2026-11-26&sort=due&limit=3",
+            &["Café bill for Zoë", "Water the plants", "Take vitamins"],
+        ),
+        (
+            "status=done&sort=title",
+            &[
+                "Buy birthday card for Amira",
+                "Return library books",
+                "Send signed contract to landlord",
+            ],
+        ),
+        (
+            "q=b&sort=-title&status=all&priority=medium",
+            &[
+                "Return library books",
+                "Email bob@example.com about the invoice",
+                "Call Dr. Osei's practice about the blood test",
+                "Buy birthday card for Amira",
+                "Book flights to Lahore",
+                "Backup laptop",
+                "(A) leading space, so no priority by the format's rules",
+            ],
+        ),
+    ] {
+        let page = fay.page(query).await?;
+        let titles: Vec<&str> = page.tasks.iter().map(|task| task.title.as_str()).collect();
+        assert_eq!(titles, expected, "{query}");
+    }
+    let all = fay.page("status=all&limit=1").await?.total;
+    let parts = ["overdue=true", "overdue=false"];
+    let parts = parts.map(async |part| fay.page(&format!("status=all&{part}")).await);
+    let parts = try_join_all(parts).await?;
+    assert_eq!(parts.iter().map(|page| page.total).sum::<u64>(), all);
+    Ok(())
+}
+
+/// Every order, each way: while an account's tasks come, change and go, those that stay as they are appear once, where
+/// they belong.
+async fn pages_hold_while_others_write(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let account = stack.account("pat").await?;
+    let file: String = (0..150)
+        .map(|n| {
+            format!(
+                "({}) {} +t due:2026-12-{:02}\n",
+                ["A", "C", "D"][n % 3],
+                n * 7 % 150,
+                n % 28 + 1
+            )
+        })
+        .collect();
+    account.import(file).await?;
+    for sort in ["due", "priority", "created", "updated", "title", "position"] {
+        for sort in [sort.to_owned(), format!("-{sort}")] {
+            let mut left = Vec::new();
+            for n in 0..20 {
+                let task = json!({ "title": format!("z{n}"), "tags": ["passing"], "due": { "date": "2026-12-14" } });
+                left.push(account.create(&task).await?);
+            }
+            let query = format!("sort={sort}&limit=25");
+            let before = account
+                .page(&format!("tag=t&sort={sort}&limit=200"))
+                .await?;
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = account.page(&format!("{query}&cursor={cursor}")).await?;
+                seen.extend(page.tasks.into_iter().filter(|task| task.tags == ["t"]));
+                let Some(next) = page.next_cursor else { break };
+                cursor = next;
+                let passing = json!({ "title": "new", "tags": ["passing"], "priority": "low", "position": 40 });
+                account.create(&passing).await?;
+                for (step, task) in left
+                    .split_off(left.len().saturating_sub(3))
+                    .into_iter()
+                    .enumerate()
+                {
+                    match step {
+                        0 => account.delete(&task.id).await?,
+                        1 => drop(account.act(&task.id, "complete").await?),
+                        _ => drop(
+                            account
+                                .patch(
+                                    &task.id,
+                                    &json!({ "title": "a", "due": null, "priority": "high" }),
+                                )
+                                .await?,
+                        ),
+                    }
+                }
+            }
+            ensure!(
+                seen == before.tasks,
+                "{sort}: {} of {} tasks",
+                seen.len(),
+                before.total
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn a_file_is_imported_once(suite: &Suite) -> Result<()> {
@@ -461,6 +601,31 @@ fn bad_requests(stack: &Stack, who: &Account, others: &Task, cursor: &str) -> Re
         "invalid",
         "/cursor",
     );
+    for (what, query, pointer) in [
+        ("a limit of 2^63", "limit=9223372036854775808", "/limit"),
+        ("an unknown order", "sort=colour", "/sort"),
+        ("an order twice", "sort=due&sort=title", "/sort"),
+        ("a month 13", "due_after=2026-13-01", "/due_after"),
+        (
+            "a year 10000",
+            "due_before=10000-01-01T00:00:00Z",
+            "/due_before",
+        ),
+        ("an unknown zone", "time_zone=Mars/Base", "/time_zone"),
+        ("neither true nor false", "overdue=1", "/overdue"),
+        ("half a list of priorities", "priority=high,", "/priority"),
+        ("an empty tag", "tag=", "/tag"),
+        ("words without end", &format!("q={}", "a+".repeat(90)), "/q"),
+        (
+            "a search of 60 KB",
+            &format!("q={}", "a".repeat(60_000)),
+            "/q",
+        ),
+        ("parameters without end", &"tag=a&".repeat(8_000), ""),
+    ] {
+        let path = format!("/api/tasks?{query}");
+        add(what, get(&path), 422, "invalid", pointer);
+    }
     add(
         "an unknown format",
         who.request(Method::POST, "/api/import?format=docx")
