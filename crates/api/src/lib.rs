@@ -3,6 +3,7 @@
 //! Functions use these very types, so whatever is said of them is said of the wire.
 
 mod batch;
+pub mod openapi;
 pub mod problem;
 mod tasks;
 mod transfer;

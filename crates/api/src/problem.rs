@@ -2,10 +2,11 @@
 
 use docket_domain::FieldError;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, for programs. The list is closed: clients may rely on it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// 400: the request cannot be read.
@@ -73,9 +74,10 @@ impl Code {
 }
 
 /// The body of every error.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Problem<'a> {
     /// `about:blank`: the code says more than an address could.
+    #[schemars(extend("const" = "about:blank"))]
     pub r#type: &'static str,
     /// What kind of problem it is, for a person.
     pub title: &'static str,

@@ -1,10 +1,11 @@
 //! Lists of tasks.
 
 use docket_domain::task::TaskView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A page of tasks.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TaskPage<'a> {
     /// The tasks, in the order asked for.
     pub tasks: Vec<TaskView<'a>>,

@@ -1,9 +1,10 @@
 //! Tasks that come out of a file, and go into one.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What came of an import.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Imported {
     /// How many tasks are new.
     pub created: usize,
@@ -14,7 +15,7 @@ pub struct Imported {
 }
 
 /// What is wrong with a line of an imported file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ImportProblem {
     /// The line's number, counted from 1.
     pub line: usize,

@@ -1,6 +1,7 @@
 //! What may be asked of an account's tasks, and how an asking is refused.
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::due::{self, Due};
@@ -88,52 +89,67 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 
 /// The fields of a task that a person may set, as they were sent: to create one, or to patch one. (Whoever reads it
 /// from outside refuses fields that it does not have.)
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are the task's, documented there")]
 pub struct TaskInput {
+    #[schemars(length(min = 1, max = MAX_TITLE))]
     pub title: Field<String>,
+    #[schemars(length(max = MAX_DESCRIPTION))]
     pub description: Field<String>,
+    #[schemars(with = "Field<Priority>")]
     pub priority: Field<String>,
+    #[schemars(length(max = MAX_TAGS), inner(length(min = 1, max = MAX_TAG)))]
     pub tags: Field<Vec<String>>,
     pub due: Field<DueInput>,
+    #[schemars(length(max = MAX_REMINDERS))]
     pub reminders: Field<Vec<ReminderInput>>,
     pub recurrence: Field<RecurrenceInput>,
     pub position: Field<f64>,
 }
 
 /// A due date as it was sent.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of Due, documented there")]
 pub struct DueInput {
+    #[schemars(extend("format" = "date"))]
     pub date: Field<String>,
+    #[schemars(regex(pattern = due::TIME))]
     pub time: Field<String>,
     pub time_zone: Field<String>,
 }
 
 /// A reminder as it was sent: exactly one of `at` and `before`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 #[expect(
     missing_docs,
     reason = "the fields are those of Reminder, documented there"
 )]
 pub struct ReminderInput {
     pub id: Option<String>,
+    #[schemars(with = "Option<Instant>")]
     pub at: Option<String>,
+    #[schemars(with = "Option<Before>")]
     pub before: Option<String>,
 }
 
 /// A recurrence as it was sent.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 #[expect(
     missing_docs,
     reason = "the fields are those of Recurrence, documented there"
 )]
 pub struct RecurrenceInput {
+    #[schemars(length(max = recurrence::MAX_RULE))]
     pub rule: Field<String>,
+    #[schemars(with = "Field<recurrence::From>")]
     pub from: Field<String>,
 }
 
@@ -220,7 +236,7 @@ impl FieldError {
 }
 
 /// A field that breaks a rule.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct FieldError {
     /// Which: an RFC 6901 pointer into the body that was sent.
     pub pointer: String,
@@ -231,7 +247,7 @@ pub struct FieldError {
 }
 
 /// The kinds of rules that a field can break.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldErrorCode {
     /// It must be there.

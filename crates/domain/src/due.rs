@@ -4,24 +4,31 @@ use chrono::{
     Datelike as _, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _,
 };
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Instant;
 
 /// A due date. Without a time it means the whole day, with a time but no zone the wall clock wherever the person is,
 /// with both an instant.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 pub struct Due {
     /// The day, in the years 1 to 9999.
     #[serde(with = "date")]
+    #[schemars(with = "String", extend("format" = "date"))]
     pub date: NaiveDate,
     /// The wall-clock time, to the second.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time")]
+    #[schemars(with = "String", regex(pattern = TIME))]
     pub time: Option<NaiveTime>,
     /// The IANA zone of `time`.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "zone")]
+    #[schemars(with = "String")]
     pub time_zone: Option<Tz>,
 }
+
+/// What a time looks like: `HH:MM`, or `HH:MM:SS`.
+pub(crate) const TIME: &str = "^([01][0-9]|2[0-3])(:[0-5][0-9]){1,2}$";
 
 impl Due {
     /// The instant, if the zone makes it one. A time that the clocks skip moves forward by as much as they do; of a

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod instant;
 pub mod outbox;
 pub mod recurrence;
+mod schema;
 pub mod shelf;
 pub mod task;
 

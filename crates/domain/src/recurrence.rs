@@ -1,6 +1,7 @@
 //! How a task comes back. What may be written as a rule, and which dates it gives, is the planner's business.
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr as _;
 
@@ -39,8 +40,9 @@ pub struct Start {
 }
 
 /// What the next occurrence is counted from.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "RecurrenceFrom")]
 pub enum From {
     /// The due date of this one.
     #[default]

@@ -1,5 +1,6 @@
 //! The task as it is stored and as clients see it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -108,23 +109,34 @@ impl Task {
 }
 
 /// A task on the wire: every field, whether set or not.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Task")]
 pub struct TaskView<'a> {
     id: TaskId,
+    /// One line.
+    #[schemars(length(min = 1, max = MAX_TITLE))]
     title: &'a str,
+    #[schemars(length(max = MAX_DESCRIPTION))]
     description: &'a str,
     status: Status,
     priority: Priority,
+    #[schemars(length(max = MAX_TAGS), inner(length(min = 1, max = MAX_TAG)))]
     tags: &'a [String],
     due: Option<&'a Due>,
+    /// The instant of `due`, when its zone makes it one.
     due_at: Option<Instant>,
+    #[schemars(length(max = MAX_REMINDERS))]
     reminders: &'a [Reminder],
     recurrence: Option<RecurrenceView<'a>>,
+    /// The place in the manual order; small numbers come first.
     #[serde(serialize_with = "shortest")]
+    #[schemars(with = "f64")]
     position: f64,
     created_at: Instant,
     updated_at: Instant,
+    /// Only a done task has it.
     completed_at: Option<Instant>,
+    /// The account's sequence number of the task's last change; its ETag.
     version: u64,
 }
 
@@ -138,16 +150,22 @@ fn shortest<S: serde::Serializer>(number: &f64, serializer: S) -> Result<S::Ok, 
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// How a task comes back.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(rename = "Recurrence")]
 struct RecurrenceView<'a> {
+    /// The rule in its canonical spelling.
     rule: &'a str,
     from: crate::recurrence::From,
+    /// What all occurrences share.
     series_id: &'a str,
+    /// Which occurrence this one is.
+    #[schemars(range(min = 1))]
     index: u32,
 }
 
 /// Whether a task is still to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// To do.
@@ -157,7 +175,9 @@ pub enum Status {
 }
 
 /// How much a task matters.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// Can wait.
@@ -186,7 +206,7 @@ impl Priority {
 }
 
 /// A reminder of a task.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 pub struct Reminder {
     /// Unique within the task, kept as long as the reminder lives.
     pub id: String,
@@ -196,7 +216,7 @@ pub struct Reminder {
 }
 
 /// When a reminder is due.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
     /// At an instant.
