@@ -114,6 +114,12 @@ impl Every {
             ),
             (_, Some(Target::Unit(..))) => return Err(Text),
         };
+        // "Every 31 april" never comes; a leap year has every day that there is.
+        if let On::Days(days, months) = &on
+            && !each_month(*months).all(|month| days.iter().any(|day| exists(month, *day)))
+        {
+            return Err(Text);
+        }
         let own = match &on {
             On::First => Unit::Day,
             On::Weekdays(_) => Unit::Week,
@@ -215,6 +221,13 @@ impl Every {
 
 /// The set of months that is February.
 const FEBRUARY: u16 = 1 << 1;
+
+/// Whether a month has a day, in some year; counted from its end, it has.
+fn exists(month: u32, day: i32) -> bool {
+    u32::try_from(day).map_or(true, |day| {
+        NaiveDate::from_ymd_opt(2024, month, day).is_some()
+    })
+}
 
 /// The months of a set, counted from 1.
 pub fn each_month(months: u16) -> impl Iterator<Item = u32> {
