@@ -51,6 +51,7 @@ use docket_domain::due::Due;
 use docket_domain::recurrence::From;
 use docket_domain::task::{Priority, When};
 
+use grammar::Language;
 use matcher::Matcher;
 use reading::{Fate, Here};
 
@@ -122,23 +123,27 @@ pub fn parse(text: &str, now: Instant, time_zone: Tz, locale: &str) -> Result<Pa
     if text.chars().nth(MAX_TEXT).is_some() {
         return Err(Error::TooLong);
     }
-    let language = &english::ENGLISH;
+    let here = Here {
+        now,
+        zone: time_zone,
+    };
+    Ok(read(text, here, &english::ENGLISH, month_first(locale)))
+}
+
+/// Reads a text in a language; `month_first` says whether 3/4 is in March.
+fn read(text: &str, here: Here, language: &'static Language, month_first: bool) -> Parsed {
     let tokens = tokens::tokens(text, language);
     let matcher = Matcher {
         text,
         tokens: &tokens,
         language,
-        month_first: month_first(locale),
+        month_first,
     };
     let pieces = pieces::pieces(&matcher);
     let places: Vec<_> = pieces
         .iter()
         .map(|piece| title::place(&matcher, piece))
         .collect();
-    let here = Here {
-        now,
-        zone: time_zone,
-    };
     let words = |piece: &pieces::Piece| text.get(title::bytes(&tokens, piece)).unwrap_or_default();
     let (mut task, fates) = reading::read(&pieces, here, words);
     task.title = title::title(text, places.iter().zip(&fates));
@@ -155,11 +160,65 @@ pub fn parse(text: &str, now: Instant, time_zone: Tz, locale: &str) -> Result<Pa
             }),
         })
         .collect();
-    Ok(Parsed { task, spans })
+    Parsed { task, spans }
 }
 
 /// Whether the month comes before the day in digits; only the United States write so.
 fn month_first(locale: &str) -> bool {
     let mut subtags = locale.split(['-', '_']).skip(1);
     subtags.any(|subtag| subtag.eq_ignore_ascii_case("us"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Weekday;
+
+    use super::grammar::{DayForm, Key, PieceForm, Slot, Unit, Word};
+    use super::*;
+
+    /// Some Urdu, whose words stand in another order: "3 days in".
+    static URDU: Language = Language {
+        words: &[
+            ("جمعہ", Word::Weekday(Weekday::Fri)),
+            ("دن", Word::Unit(Unit::Day, 1)),
+            ("میں", Word::Key(Key::In)),
+            ("کل", Word::Relative(1)),
+            ("ہر", Word::Key(Key::Every)),
+        ],
+        days: &[
+            (&[Slot::Relative], DayForm::Relative),
+            (&[Slot::Span, Slot::W(Key::In)], DayForm::In),
+        ],
+        clauses: &[],
+        pieces: &[
+            (&[Slot::Day], PieceForm::DueAlone),
+            (&[Slot::Each, Slot::Weekdays], PieceForm::Every),
+        ],
+        beyond: &[],
+        names: &[],
+        holidays: &[],
+    };
+
+    #[test]
+    fn another_language_is_another_table() {
+        let here = Here {
+            now: Instant::parse("2026-11-23T10:00:00Z").unwrap(),
+            zone: Tz::Asia__Karachi,
+        };
+        for (text, title, date, rule) in [
+            ("دودھ لانا کل", "دودھ لانا", "2026-11-24", None),
+            ("دودھ لانا ۳ دن میں", "دودھ لانا", "2026-11-26", None),
+            (
+                "صفائی ہر جمعہ",
+                "صفائی",
+                "2026-11-27",
+                Some("FREQ=WEEKLY;BYDAY=FR"),
+            ),
+        ] {
+            let task = read(text, here, &URDU, false).task;
+            assert_eq!(task.title, title);
+            assert_eq!(task.due.unwrap().date.to_string(), date);
+            assert_eq!(task.recurrence.map(|r| r.rule).as_deref(), rule);
+        }
+    }
 }

@@ -128,20 +128,20 @@ impl Matcher<'_> {
                 }
                 Some(end)
             }
-            Slot::Adverb => self.word(at, |word| match word {
-                Word::Adverb(interval, unit) => {
-                    found.unit = Some((unit, interval));
-                    true
-                }
-                _ => false,
-            }),
-            Slot::Relative => self.word(at, |word| match word {
-                Word::Relative(days) => {
-                    found.relative = days;
-                    true
-                }
-                _ => false,
-            }),
+            Slot::Adverb => {
+                found.unit = Some(self.meaning(at, |word| match word {
+                    Word::Adverb(interval, unit) => Some((unit, interval)),
+                    _ => None,
+                })?);
+                Some(next)
+            }
+            Slot::Relative => {
+                found.relative = self.meaning(at, |word| match word {
+                    Word::Relative(days) => Some(days),
+                    _ => None,
+                })?;
+                Some(next)
+            }
             Slot::Weekday => {
                 found.weekday = Some(self.weekday(at, false)?);
                 Some(next)
@@ -181,13 +181,13 @@ impl Matcher<'_> {
                 found.of_month = self.unit(at)? == (Unit::Month, 1);
                 found.of_month.then_some(next)
             }
-            Slot::EndOf => self.word(at, |word| match word {
-                Word::EndOf(unit) => {
-                    found.unit = Some((unit, 1));
-                    true
-                }
-                _ => false,
-            }),
+            Slot::EndOf => {
+                found.unit = Some(self.meaning(at, |word| match word {
+                    Word::EndOf(unit) => Some((unit, 1)),
+                    _ => None,
+                })?);
+                Some(next)
+            }
             Slot::Span => self.span(at, found),
             Slot::Spans => self.list(at, 8, |at| self.span(at, found)),
             Slot::DayNumber => {
@@ -238,20 +238,20 @@ impl Matcher<'_> {
                 found.clock = Some(clock::clock(hour, minute, 0, None)?);
                 Some(next)
             }
-            Slot::Part => self.word(at, |word| match word {
-                Word::Part(part) => {
-                    found.part = Some(part);
-                    true
-                }
-                _ => false,
-            }),
-            Slot::Priority => self.word(at, |word| match word {
-                Word::Priority(priority) => {
-                    found.priority = Some(priority);
-                    true
-                }
-                _ => false,
-            }),
+            Slot::Part => {
+                found.part = Some(self.meaning(at, |word| match word {
+                    Word::Part(part) => Some(part),
+                    _ => None,
+                })?);
+                Some(next)
+            }
+            Slot::Priority => {
+                found.priority = Some(self.meaning(at, |word| match word {
+                    Word::Priority(priority) => Some(priority),
+                    _ => None,
+                })?);
+                Some(next)
+            }
             Slot::Day => {
                 let (day, end, doubtful) = self.day(at, depth + 1)?;
                 found.days.push(day);
@@ -287,23 +287,20 @@ impl Matcher<'_> {
         self.kind(at) == Some(Kind::Sign(sign))
     }
 
-    /// The token after this one, if one of its meanings is accepted.
-    fn word(&self, at: usize, mut accept: impl FnMut(Word) -> bool) -> Option<usize> {
+    /// The first meaning of a word that `pick` takes.
+    fn meaning<T>(&self, at: usize, pick: impl Fn(Word) -> Option<T>) -> Option<T> {
         let token = self.tokens.get(at)?;
-        token
-            .entries
-            .iter()
-            .any(|(_, word)| accept(*word))
-            .then_some(at + 1)
+        token.entries.iter().find_map(|(_, word)| pick(*word))
     }
 
+    /// The token after a small word, which may note what it stands for.
     fn key(&self, at: usize, key: Key, found: &mut Found) -> Option<usize> {
         let end = match key {
             Key::At if self.sign(at, '@') => at + 1,
             Key::Workday if self.is_key(at, Key::Working) => {
                 (self.unit(at + 1)? == (Unit::Day, 1)).then_some(at + 2)?
             }
-            _ => self.word(at, |word| word == Word::Key(key))?,
+            _ => self.is_key(at, key).then_some(at + 1)?,
         };
         match key {
             Key::Next => found.next = true,
@@ -318,6 +315,12 @@ impl Matcher<'_> {
     }
 
     fn is_key(&self, at: usize, key: Key) -> bool {
-        self.word(at, |word| word == Word::Key(key)).is_some()
+        self.is(at, Word::Key(key))
+    }
+
+    /// Whether a word has this meaning.
+    fn is(&self, at: usize, word: Word) -> bool {
+        let entries = self.tokens.get(at).map(|token| token.entries);
+        entries.is_some_and(|entries| entries.iter().any(|(_, known)| *known == word))
     }
 }

@@ -78,9 +78,7 @@ impl Matcher<'_> {
         let letters = (afternoon || self.is_key(at, Key::A))
             && self.sign(at + 1, '.')
             && self.glued(at + 2)
-            && self
-                .word(at + 2, |word| word == Word::Letter(Unit::Minute))
-                .is_some();
+            && self.is(at + 2, Word::Letter(Unit::Minute));
         let end = if self.sign(at + 3, '.') && self.glued(at + 3) {
             at + 4
         } else {

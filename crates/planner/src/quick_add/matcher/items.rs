@@ -1,57 +1,48 @@
 //! Numbers, units, places in an order, and lists of them.
 
+use chrono::Weekday;
+
 use super::super::days::{Span, Target, Weekdays};
 use super::super::grammar::{Key, Unit, Word};
 use super::super::tokens::Kind;
 use super::{Found, Matcher};
 
 impl Matcher<'_> {
+    /// A number in digits or as a word.
     pub(super) fn number(&self, at: usize) -> Option<u32> {
-        if let Kind::Number(number, _) = self.kind(at)? {
-            return Some(number);
+        match self.kind(at)? {
+            Kind::Number(number, _) => Some(number),
+            _ => self.meaning(at, |word| match word {
+                Word::Number(number) => Some(number),
+                _ => None,
+            }),
         }
-        let mut number = None;
-        self.word(at, |word| match word {
-            Word::Number(n) => {
-                number = Some(n);
-                true
-            }
-            _ => false,
-        })?;
-        number
     }
 
-    pub(super) fn weekday(&self, at: usize, plural: bool) -> Option<chrono::Weekday> {
-        self.tokens
-            .get(at)?
-            .entries
-            .iter()
-            .find_map(|(_, word)| match word {
-                Word::Weekday(day) => Some(*day),
-                Word::Weekdays(day) if plural => Some(*day),
-                _ => None,
-            })
+    /// A day of the week, perhaps in the plural.
+    pub(super) fn weekday(&self, at: usize, plural: bool) -> Option<Weekday> {
+        self.meaning(at, |word| match word {
+            Word::Weekday(day) => Some(day),
+            Word::Weekdays(day) if plural => Some(day),
+            _ => None,
+        })
     }
 
+    /// A month, counted from 1.
     pub(super) fn month(&self, at: usize) -> Option<u32> {
-        self.tokens
-            .get(at)?
-            .entries
-            .iter()
-            .find_map(|(_, word)| match word {
-                Word::Month(month) => Some(*month),
-                _ => None,
-            })
+        self.meaning(at, |word| match word {
+            Word::Month(month) => Some(month),
+            _ => None,
+        })
     }
 
     /// A unit; its letter only right after a number.
     pub(super) fn unit(&self, at: usize) -> Option<(Unit, u32)> {
-        let token = self.tokens.get(at)?;
-        let number_before =
-            token.glued && matches!(self.kind(at.checked_sub(1)?), Some(Kind::Number(..)));
-        token.entries.iter().find_map(|(_, word)| match word {
-            Word::Unit(unit, count) => Some((*unit, *count)),
-            Word::Letter(unit) if number_before => Some((*unit, 1)),
+        let before = at.checked_sub(1).and_then(|before| self.kind(before));
+        let after_number = self.glued(at) && matches!(before, Some(Kind::Number(..)));
+        self.meaning(at, |word| match word {
+            Word::Unit(unit, count) => Some((unit, count)),
+            Word::Letter(unit) if after_number => Some((unit, 1)),
             _ => None,
         })
     }
@@ -183,14 +174,10 @@ impl Matcher<'_> {
     /// A place in an order: "2nd", "second", "last", "2nd last".
     pub(super) fn ordinal(&self, at: usize) -> Option<(i32, usize)> {
         let word = |at: usize| {
-            self.tokens
-                .get(at)?
-                .entries
-                .iter()
-                .find_map(|(_, word)| match word {
-                    Word::Ordinal(n) => Some(*n),
-                    _ => None,
-                })
+            self.meaning(at, |word| match word {
+                Word::Ordinal(n) => Some(n),
+                _ => None,
+            })
         };
         let (n, end) = match self.kind(at)? {
             Kind::Number(n @ 1..=31, _)
