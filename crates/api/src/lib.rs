@@ -3,11 +3,15 @@
 //! Functions use these very types, so whatever is said of them is said of the wire.
 
 mod batch;
+mod changes;
 pub mod openapi;
 pub mod problem;
+mod tags;
 mod tasks;
 mod transfer;
 
 pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
+pub use changes::{ChangePage, ChangeView};
+pub use tags::{TagList, TagRename, TagView, TagsChanged};
 pub use tasks::TaskPage;
 pub use transfer::{ImportProblem, Imported};

@@ -38,6 +38,16 @@ pub enum Command {
     Reopen(TaskId),
     /// Remove a task.
     Delete(TaskId),
+    /// Put another tag in the place of one, or take it away, in the tasks of some segments from one on; what is left to
+    /// do is told.
+    Retag {
+        /// The tag that goes.
+        tag: String,
+        /// The tag that comes.
+        to: Option<String>,
+        /// The segment to begin with.
+        from: SegmentNumber,
+    },
     /// Several of the changes that are about one task each, one after the other: all of them, or none.
     Batch(Vec<Command>),
 }
@@ -46,7 +56,7 @@ impl Command {
     /// The task that the command is about, if it is about one that is there.
     pub fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Create(_) | Self::Import { .. } | Self::Batch(_) => None,
+            Self::Create(_) | Self::Import { .. } | Self::Retag { .. } | Self::Batch(_) => None,
             Self::Update(id, _) | Self::Complete(id) | Self::Reopen(id) | Self::Delete(id) => {
                 Some(*id)
             }
@@ -400,24 +410,35 @@ fn check_tags(tags: &[String], errors: &mut Errors) -> Vec<String> {
     }
     let mut kept: Vec<String> = Vec::with_capacity(tags.len());
     for (i, tag) in tags.iter().enumerate() {
-        let pointer = || format!("/tags/{i}");
-        if tag.chars().count() > MAX_TAG {
-            errors.add(
-                pointer(),
-                FieldErrorCode::TooLong,
-                format!("a tag has at most {MAX_TAG} characters"),
-            );
-        } else if tag.is_empty()
-            || tag
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control() || c == ',')
-        {
-            errors.invalid(pointer(), "a tag is one word without commas");
-        } else if !kept.contains(tag) {
-            kept.push(tag.clone());
+        match check_tag(tag, &format!("/tags/{i}")) {
+            Err(error) => errors.0.push(error),
+            Ok(()) if kept.contains(tag) => {}
+            Ok(()) => kept.push(tag.clone()),
         }
     }
     kept
+}
+
+/// Checks the form of a tag that stands at `pointer`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_tag(tag: &str, pointer: &str) -> Result<(), FieldError> {
+    let error = |code, detail| FieldError {
+        pointer: pointer.to_owned(),
+        code,
+        detail,
+    };
+    if tag.chars().count() > MAX_TAG {
+        let detail = format!("a tag has at most {MAX_TAG} characters");
+        return Err(error(FieldErrorCode::TooLong, detail));
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == ',';
+    if tag.is_empty() || tag.chars().any(odd) {
+        let detail = "a tag is one word without commas".to_owned();
+        return Err(error(FieldErrorCode::Invalid, detail));
+    }
+    Ok(())
 }
 
 impl DueInput {

@@ -5,6 +5,7 @@
 //! publishes the events that came out.
 
 pub mod base32;
+pub mod changes;
 pub mod command;
 pub mod due;
 pub mod event;

@@ -53,12 +53,26 @@ pub struct Book {
     /// The tags that tasks have, with how many.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
+    /// Tombstones up to this sequence number may have been dropped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgotten: u64,
+    /// How often that was done.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub forgettings: u32,
     /// The outbox slot that the last change took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Taken>,
     /// The ids of the last changes, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_none_yet(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What the directory says of a closed segment: open tasks, done tasks, the highest and the lowest sequence number of
@@ -194,6 +208,8 @@ pub struct Applied {
     pub events: Vec<Event>,
     /// How many tasks of an import were there already.
     pub skipped: usize,
+    /// Where to go on, if a command that goes through all segments has not come to the end.
+    pub rest: Option<SegmentNumber>,
 }
 
 impl Shelf {
@@ -215,6 +231,7 @@ impl Shelf {
                 .filter_map(Command::task)
                 .map(|id| id.segment)
                 .collect(),
+            Command::Retag { tag, from, .. } => self.with_tag(tag, *from).collect(),
             one => one.task().map(|id| id.segment).into_iter().collect(),
         };
         wanted
@@ -253,7 +270,7 @@ impl Shelf {
                 Applied {
                     tasks: vec![task],
                     events: vec![event],
-                    skipped: 0,
+                    ..Applied::default()
                 }
             }
             Command::Import { tasks, .. } => self.import(tasks, context)?,
@@ -261,6 +278,7 @@ impl Shelf {
             Command::Complete(id) => self.set_done(*id, Some(context.now), context)?,
             Command::Reopen(id) => self.set_done(*id, None, context)?,
             Command::Delete(id) => self.delete(*id, context)?,
+            Command::Retag { tag, to, from } => self.retag(tag, to.as_deref(), *from, context),
             Command::Batch(commands) => self.batch(commands, context)?,
         };
         Ok(applied)
@@ -301,7 +319,9 @@ impl Shelf {
             completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
         };
         new.input.apply_to(&mut task, context)?;
-        self.count_tags(None, &task)?;
+        let before = self.book.tags.len();
+        self.book.tags.add(&task);
+        self.check_tags(before)?;
         self.book.newest.tasks.push(task.clone());
         let event = self.event(EventKind::TaskCreated, &task, None, context);
         Ok((task, event))
@@ -358,7 +378,10 @@ impl Shelf {
         let old = self.checked(id, context)?;
         let mut new = old.clone();
         input.apply_to(&mut new, context)?;
-        self.replace(&old, new, EventKind::TaskUpdated, context)
+        let before = self.book.tags.len();
+        let applied = self.replace(&old, new, EventKind::TaskUpdated, context);
+        self.check_tags(before)?;
+        Ok(applied)
     }
 
     fn set_done(
@@ -378,7 +401,7 @@ impl Shelf {
         } else {
             EventKind::TaskReopened
         };
-        self.replace(&old, new, kind, context)
+        Ok(self.replace(&old, new, kind, context))
     }
 
     /// Puts `new` in the place of `old`, unless they are the same.
@@ -388,14 +411,15 @@ impl Shelf {
         mut new: Task,
         kind: EventKind,
         context: &Context,
-    ) -> Result<Applied, Rejection> {
+    ) -> Applied {
         if new == *old {
-            return Ok(Applied {
+            return Applied {
                 tasks: vec![new],
                 ..Applied::default()
-            });
+            };
         }
-        self.count_tags(Some(old), &new)?;
+        self.book.tags.remove(old);
+        self.book.tags.add(&new);
         self.book.seq += 1;
         new.seq = self.book.seq;
         new.updated_at = context.now;
@@ -406,22 +430,16 @@ impl Shelf {
         }
         self.touched(new.id.segment);
         let event = self.event(kind, &new, Some(old), context);
-        Ok(Applied {
+        Applied {
             tasks: vec![new],
             events: vec![event],
-            skipped: 0,
-        })
+            ..Applied::default()
+        }
     }
 
-    /// Counts the tags of a task that is new or takes the place of `old`.
-    fn count_tags(&mut self, old: Option<&Task>, new: &Task) -> Result<(), Rejection> {
-        let tags = &mut self.book.tags;
-        let before = tags.len();
-        if let Some(old) = old {
-            tags.remove(old);
-        }
-        tags.add(new);
-        if tags.len() > MAX_ACCOUNT_TAGS.max(before) {
+    /// Refuses more tags than an account may have, if there were fewer before.
+    fn check_tags(&self, before: usize) -> Result<(), Rejection> {
+        if self.book.tags.len() > MAX_ACCOUNT_TAGS.max(before) {
             return Err(Rejection::Invalid(vec![FieldError {
                 pointer: "/tags".to_owned(),
                 code: FieldErrorCode::TooMany,
@@ -445,7 +463,7 @@ impl Shelf {
         Ok(Applied {
             tasks: vec![old],
             events: vec![event],
-            skipped: 0,
+            ..Applied::default()
         })
     }
 

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+use docket_domain::changes;
 use docket_domain::find::{Filter, Query, Search};
 use docket_domain::recurrence::check;
 use docket_domain::shelf::{Applied, TagCount};
@@ -28,12 +29,14 @@ enum Step {
     Reopen(usize),
     Delete(usize),
     Batch(Vec<Step>),
+    Retag { tag: u8, to: Option<u8> },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => single(),
         1 => prop::collection::vec(single(), 1..30).prop_map(Step::Batch),
+        1 => (0_u8..5, prop::option::of(0_u8..9)).prop_map(|(tag, to)| Step::Retag { tag, to }),
     ]
 }
 
@@ -89,6 +92,11 @@ fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
         Step::Complete(at) => Command::Complete(pick(*at)?),
         Step::Reopen(at) => Command::Reopen(pick(*at)?),
         Step::Delete(at) => Command::Delete(pick(*at)?),
+        Step::Retag { tag, to } => Command::Retag {
+            tag: format!("t{tag}"),
+            to: to.map(|to| format!("t{to}")),
+            from: 0,
+        },
         Step::Batch(steps) => {
             let single = |step: &&Step| !matches!(step, Step::Import { .. });
             Command::Batch(
@@ -150,6 +158,45 @@ fn counted(shelf: &Shelf) -> BTreeMap<String, TagCount> {
     tags
 }
 
+/// Somebody with a copy of the tasks, as far as the change feed told of them: the last number of each.
+#[derive(Default)]
+struct Copy {
+    since: u64,
+    tasks: BTreeMap<TaskId, u64>,
+}
+
+impl Copy {
+    /// Asks for a page, from a server that reads only the planned segments. Gives whether there may be more.
+    fn turn(&mut self, shelf: &Shelf, limit: usize) -> bool {
+        let since = changes::Since::parse(self.since).unwrap();
+        let query = changes::Query { since, limit };
+        let planned = query.plan(&shelf.book).into_iter();
+        let segments = planned
+            .map(|number| (number, Arc::new(shelf.segments[&number].clone())))
+            .collect();
+        let page = query.page(&shelf.book, &segments);
+        let seqs: Vec<u64> = page.changes.iter().map(changes::Change::seq).collect();
+        assert!(seqs.is_sorted_by(|a, b| a < b) && seqs.len() <= limit);
+        self.since = page.next.number();
+        if page.reset {
+            assert!(seqs.is_empty() && self.since == 0);
+            self.tasks.clear();
+            return true;
+        }
+        for change in page.changes {
+            match change {
+                changes::Change::Task(task) => {
+                    self.tasks.insert(task.id, task.seq);
+                }
+                changes::Change::Deleted(tombstone) => {
+                    self.tasks.remove(&tombstone.1);
+                }
+            }
+        }
+        !page.is_last
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -202,6 +249,41 @@ proptest! {
         }
         for segment in shelf.segments.values().chain([&shelf.book.newest]) {
             prop_assert!(serde_json::to_vec(segment).unwrap().len() < 64 * 1024);
+        }
+    }
+
+    #[test]
+    fn whoever_follows_the_changes_has_every_task(
+        steps in prop::collection::vec(step(), 1..150),
+        turns in prop::collection::vec(0_usize..8, 1..20),
+        limit in 1_usize..90,
+    ) {
+        let mut shelf = Shelf::default();
+        let mut ids = Vec::new();
+        // One for each way to begin and to fall behind: how often it asks differs.
+        let mut copies: Vec<Copy> = (0..4).map(|_| Copy::default()).collect();
+        for (n, step) in steps.iter().enumerate() {
+            let Some(command) = command(step, n as u128, &ids) else { continue };
+            let before = shelf.clone();
+            match shelf.apply(&command, &context(n as u128)) {
+                Ok(applied) => ids.extend(
+                    applied.events.iter().filter(|e| e.kind == EventKind::TaskCreated).map(|e| e.task_id),
+                ),
+                Err(_) => shelf = before,
+            }
+            let asks = turns[n % turns.len()];
+            if let Some(copy) = copies.get_mut(asks) {
+                copy.turn(&shelf, limit);
+            }
+        }
+        let mut every: BTreeMap<TaskId, u64> = BTreeMap::new();
+        for segment in shelf.segments.values().chain([&shelf.book.newest]) {
+            every.extend(segment.tasks.iter().map(|task| (task.id, task.seq)));
+        }
+        for copy in &mut copies {
+            while copy.turn(&shelf, limit) {}
+            prop_assert_eq!(&copy.tasks, &every);
+            prop_assert_eq!(copy.since, shelf.book.seq);
         }
     }
 

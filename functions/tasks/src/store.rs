@@ -1,5 +1,6 @@
 //! Reading and changing an account's shelf in Dapr state.
 
+use docket_domain::changes;
 use docket_domain::find::{Page, Query, Segments};
 use docket_domain::ids::SegmentNumber;
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
@@ -122,6 +123,70 @@ impl<R: Runtime> Store<R> {
             &book,
             &segments,
         )))
+    }
+
+    /// Reads a page of the change feed, to be shown by `show`.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn changes<V>(
+        &self,
+        account: &AccountId,
+        mut query: changes::Query,
+        show: impl FnOnce(changes::Page<'_>) -> V,
+    ) -> Result<V, Problem> {
+        loop {
+            let (book, segments) = self
+                .snapshot(account, |book| query.plan(book))
+                .await
+                .map_err(unavailable)?;
+            if query
+                .plan(&book)
+                .iter()
+                .any(|number| !segments.contains_key(number))
+            {
+                return Err(Problem::unavailable(1, "others write faster than it reads"));
+            }
+            let page = query.page(&book, &segments);
+            // An empty page would mean that the client is up to date.
+            if !page.changes.is_empty() || page.is_last || page.reset {
+                return Ok(show(page));
+            }
+            query.since = page.next;
+        }
+    }
+
+    /// Reads the book.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn book(&self, account: &AccountId) -> Result<Book, Problem> {
+        let loaded = self.load(account).await.map_err(unavailable)?;
+        Ok(loaded.shelf.book)
+    }
+
+    /// Puts another tag in the place of one on every task, or takes it away. Gives how many tasks were changed.
+    ///
+    /// # Errors
+    /// See [`Self::change`]; some tasks may be changed already, and a repetition changes the others.
+    pub async fn retag(
+        &self,
+        caller: &Caller,
+        tag: &str,
+        to: Option<&str>,
+    ) -> Result<usize, Problem> {
+        let (mut changed, mut from) = (0, Some(0));
+        while let Some(segment) = from {
+            let command = Command::Retag {
+                tag: tag.to_owned(),
+                to: to.map(str::to_owned),
+                from: segment,
+            };
+            let applied = self.change(caller, None, &command).await?;
+            changed += applied.events.len();
+            from = applied.rest;
+        }
+        Ok(changed)
     }
 
     /// Reads the book and the closed segments that `plan` wants, all as they were at one moment, unless others write

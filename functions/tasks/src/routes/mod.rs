@@ -1,15 +1,17 @@
 //! The routes. What each reads and answers is in the modules.
 
 mod batch;
+mod changes;
 mod list;
 mod parameters;
+mod tags;
 mod tasks;
 mod transfer;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use docket_service::serve::closed;
 use docket_service::{Internal, Problem, Runtime};
 use serde_json::json;
@@ -38,6 +40,9 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ),
         ("/api/tasks/{id}/complete", post(tasks::complete)),
         ("/api/tasks/{id}/reopen", post(tasks::reopen)),
+        ("/api/changes", get(changes::changes)),
+        ("/api/tags", get(tags::list)),
+        ("/api/tags/{name}", patch(tags::rename).delete(tags::delete)),
         ("/api/import", post(transfer::import)),
         ("/internal/tasks/outbox-sweep", post(sweep)),
     ]

@@ -1,6 +1,7 @@
 //! The function's routes, on a platform in memory.
 
 mod batch;
+mod changes;
 mod contract;
 pub(crate) mod fake;
 mod list;
