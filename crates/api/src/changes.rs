@@ -3,10 +3,11 @@
 use docket_domain::TaskId;
 use docket_domain::changes::{Change, Page};
 use docket_domain::task::TaskView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What happened since a client last asked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ChangePage<'a> {
     /// The changes in the order of their sequence numbers, each task once; none when the client is up to date.
     pub changes: Vec<ChangeView<'a>>,
@@ -17,7 +18,7 @@ pub struct ChangePage<'a> {
 }
 
 /// A change: the task as it now is, or the id of what is gone.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ChangeView<'a> {
     /// The account's sequence number.
     pub seq: u64,

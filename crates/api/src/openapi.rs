@@ -2,7 +2,9 @@
 //!
 //! `docs/openapi.json` is what [`document`] gives; a golden test keeps it so.
 
+use docket_domain::changes::{self, MAX_SINCE};
 use docket_domain::find::{DEFAULT_LIMIT, MAX_LIMIT, MAX_SEARCH};
+use docket_domain::idempotency::MAX_KEY;
 use docket_domain::task::{MAX_TAG, Priority, TaskView};
 use docket_domain::{Instant, TaskInput};
 use schemars::generate::SchemaSettings;
@@ -11,7 +13,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 use crate::problem::{Code, Problem};
-use crate::{BatchAnswer, BatchRequest, Imported, TaskPage};
+use crate::{
+    BatchAnswer, BatchRequest, ChangePage, Imported, TagList, TagRename, TagsChanged, TaskPage,
+};
 
 /// What any operation may be refused with: by the host or by the function, before its own work or in the midst of it.
 const ANYWHERE: [Code; 5] = [
@@ -89,12 +93,35 @@ const IF_MATCH: Parameter = Parameter {
     )
 };
 const OF_ONE_TASK: &[Parameter] = &[ID, IF_MATCH];
+const ONCE: &[Parameter] = &[Parameter {
+    place: "header",
+    ..query(
+        "Idempotency-Key",
+        |_| json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$" }),
+        "Within 24 hours the same request with the same key gets the same answer, and changes nothing more.",
+    )
+}];
 const BODY: &[Code] = &[
     Code::TooLarge,
     Code::UnsupportedMediaType,
     Code::Invalid,
+    Code::IdempotencyKeyReused,
     Code::Conflict,
 ];
+const TAG: &[Parameter] = &[Parameter {
+    place: "path",
+    ..query(
+        "name",
+        |_| json!({ "type": "string" }),
+        "The tag, as it is written.",
+    )
+}];
+const TAGS_CHANGED: Answer = answer(
+    200,
+    "How many tasks were changed; a repetition changes those that an error left.",
+    &[],
+    &[(JSON, of::<TagsChanged>)],
+);
 const ONE: &[Code] = &[Code::NotFound];
 const GUARDED: &[Code] = &[Code::NotFound, Code::PreconditionFailed];
 const GUARDED_BODY: &[Code] = &[
@@ -228,7 +255,7 @@ const OPERATIONS: &[Operation] = &[
         id: "createTask",
         tag: "tasks",
         says: "A new task. Only its title has to be given.",
-        parameters: &[],
+        parameters: ONCE,
         request: TASK_INPUT,
         answer: answer(201, "The task.", &["ETag", "Location"], TASK),
         problems: BODY,
@@ -239,7 +266,7 @@ const OPERATIONS: &[Operation] = &[
         id: "changeTasks",
         tag: "tasks",
         says: "Several changes, one after the other: all of them, or none.",
-        parameters: &[],
+        parameters: ONCE,
         request: &[(JSON, of::<BatchRequest>)],
         answer: answer(
             200,
@@ -306,6 +333,66 @@ const OPERATIONS: &[Operation] = &[
         request: &[],
         answer: answer(200, "The task.", ETAG, TASK),
         problems: GUARDED,
+    },
+    Operation {
+        method: "get",
+        path: "/api/changes",
+        id: "listChanges",
+        tag: "tasks",
+        says: "What happened since the last request, in order; a client that begins gets every task.",
+        parameters: &[
+            query(
+                "since",
+                |_| json!({ "type": "integer", "minimum": 0, "maximum": MAX_SINCE, "default": 0 }),
+                "0 for a client that has nothing; else what `next` was in the last answer.",
+            ),
+            query(
+                "limit",
+                |_| json!({ "type": "integer", "minimum": 1, "maximum": changes::MAX_LIMIT, "default": changes::DEFAULT_LIMIT }),
+                "The page's size.",
+            ),
+        ],
+        request: &[],
+        answer: answer(
+            200,
+            "A page; an empty one when there is nothing new.",
+            &[],
+            &[(JSON, of::<ChangePage<'static>>)],
+        ),
+        problems: &[Code::Invalid],
+    },
+    Operation {
+        method: "get",
+        path: "/api/tags",
+        id: "listTags",
+        tag: "tags",
+        says: "The tags that tasks have, with how many have them.",
+        parameters: &[],
+        request: &[],
+        answer: answer(200, "The tags.", &[], &[(JSON, of::<TagList<'static>>)]),
+        problems: &[],
+    },
+    Operation {
+        method: "patch",
+        path: "/api/tags/{name}",
+        id: "renameTag",
+        tag: "tags",
+        says: "Gives a tag another name on every task; if that name is there already, the two become one.",
+        parameters: TAG,
+        request: &[(JSON, of::<TagRename>)],
+        answer: TAGS_CHANGED,
+        problems: &[Code::TooLarge, Code::UnsupportedMediaType, Code::Invalid],
+    },
+    Operation {
+        method: "delete",
+        path: "/api/tags/{name}",
+        id: "deleteTag",
+        tag: "tags",
+        says: "Takes a tag away from every task.",
+        parameters: TAG,
+        request: &[],
+        answer: TAGS_CHANGED,
+        problems: &[Code::TooLarge],
     },
     Operation {
         method: "post",

@@ -27,6 +27,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// 422: values break rules; `errors` says which.
     Invalid,
+    /// 422: the Idempotency-Key was used for another request.
+    IdempotencyKeyReused,
     /// 500: our fault.
     Internal,
     /// 503: for now; Retry-After says when to try again.
@@ -47,7 +49,7 @@ impl Code {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -66,6 +68,7 @@ impl Code {
             Self::TooLarge => "The body is too large",
             Self::UnsupportedMediaType => "The body is of the wrong type",
             Self::Invalid => "Some values break a rule",
+            Self::IdempotencyKeyReused => "The key was used for another request",
             Self::Internal => "Something went wrong here",
             Self::Unavailable => "Not available for the moment",
             Self::Timeout => "It took too long",

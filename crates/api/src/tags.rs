@@ -1,16 +1,18 @@
 //! Tags of all tasks together.
 
+use docket_domain::task::MAX_TAG;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An account's tags.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TagList<'a> {
     /// The tags that tasks have, in the order of their names.
     pub tags: Vec<TagView<'a>>,
 }
 
 /// A tag with the tasks that have it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TagView<'a> {
     /// The tag, as it is written on the tasks.
     pub name: &'a str,
@@ -21,15 +23,17 @@ pub struct TagView<'a> {
 }
 
 /// Another name for a tag.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(deny_unknown_fields, extend("required" = ["name"]))]
 pub struct TagRename {
     /// The name; if it is there already, the two become one.
+    #[schemars(length(min = 1, max = MAX_TAG))]
     pub name: String,
 }
 
 /// How far a change of many tasks went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TagsChanged {
     /// How many tasks were changed.
     pub changed: usize,

@@ -19,6 +19,8 @@ const SEGMENTS: usize = 64;
 /// `since` is a sequence number in its low bits, and above them which load it belongs to; 53 bits in all, which every
 /// client's numbers hold exactly.
 const SEQ_BITS: u32 = 33;
+/// The largest `since`.
+pub const MAX_SINCE: u64 = (1 << 53) - 1;
 const LOADS: u64 = (1 << (53 - SEQ_BITS)) - 1;
 
 /// How far a client has come: a number that a page gave it, or 0.
@@ -35,7 +37,7 @@ pub struct Since {
 impl Since {
     /// Reads the number; `None` if no page ever gives it.
     pub fn parse(number: u64) -> Option<Self> {
-        (number < 1 << 53).then_some(Self {
+        (number <= MAX_SINCE).then_some(Self {
             seq: number & ((1 << SEQ_BITS) - 1),
             load: number >> SEQ_BITS,
         })

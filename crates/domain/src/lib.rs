@@ -10,6 +10,7 @@ pub mod command;
 pub mod due;
 pub mod event;
 pub mod find;
+pub mod idempotency;
 pub mod ids;
 pub mod instant;
 pub mod outbox;

@@ -54,6 +54,14 @@ pub struct Upsert {
     etag: Option<Etag>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Options>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Metadata {
+    #[serde(rename = "ttlInSeconds")]
+    ttl_in_seconds: String,
 }
 
 /// What to remove, and at which version alone.
@@ -97,7 +105,18 @@ impl Operation {
             value,
             etag,
             options: Some(FIRST_WRITE),
+            metadata: None,
         }))
+    }
+
+    /// The same write of a value that goes away after so many seconds: it then counts as one that does not exist.
+    pub fn expiring(mut self, seconds: u32) -> Self {
+        if let Self::Upsert(upsert) = &mut self {
+            upsert.metadata = Some(Metadata {
+                ttl_in_seconds: seconds.to_string(),
+            });
+        }
+        self
     }
 
     /// Removes the key if it is still at the version `etag`.

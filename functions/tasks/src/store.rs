@@ -2,6 +2,7 @@
 
 use docket_domain::changes;
 use docket_domain::find::{Page, Query, Segments};
+use docket_domain::idempotency::{KEPT_SECONDS, Once};
 use docket_domain::ids::SegmentNumber;
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
@@ -11,6 +12,7 @@ use docket_sidecar::{Entry, Error, Etag, Operation, Sidecar};
 use futures::future::{Either, join, select};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use crate::outbox::Outbox;
 use crate::planner;
+use crate::routes::once::Answered;
 use cache::Cache;
 use turns::Turns;
 
@@ -277,6 +280,41 @@ impl<R: Runtime> Store<R> {
         if_version: Option<u64>,
         command: &Command,
     ) -> Result<Applied, Problem> {
+        match self.carry_out(caller, if_version, command, None).await? {
+            Done::Now(applied) => Ok(applied),
+            Done::Before(_) => Err(Problem::internal("an answer that was not asked for")),
+        }
+    }
+
+    /// Carries out a command as [`Self::change`] does, and `show`s what came of it. If the request is to count once, the
+    /// answer is stored with the change; when the request comes again, it is that answer which it gets.
+    ///
+    /// # Errors
+    /// Those of [`Self::change`], and `idempotency_key_reused`. With a key it is safe to try again after any of them.
+    pub async fn change_once(
+        &self,
+        caller: &Caller,
+        once: Option<Once>,
+        command: &Command,
+        show: &Show<'_>,
+    ) -> Result<Answered, Problem> {
+        let keeping = once.map(|once| Keeping { once, show });
+        match self
+            .carry_out(caller, None, command, keeping.as_ref())
+            .await?
+        {
+            Done::Now(applied) => show(&applied),
+            Done::Before(answered) => Ok(answered),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        caller: &Caller,
+        if_version: Option<u64>,
+        command: &Command,
+        keeping: Option<&Keeping<'_>>,
+    ) -> Result<Done, Problem> {
         let context = Context {
             account: caller.account.clone(),
             actor: caller.actor.clone(),
@@ -286,7 +324,7 @@ impl<R: Runtime> Store<R> {
             check_rule: planner::check,
         };
         let reason = Mutex::new(String::from("no answer yet"));
-        let trying = self.try_on(&context, command, &reason);
+        let trying = self.try_on(&context, command, keeping, &reason);
         match select(pin!(trying), pin!(self.runtime.sleep(DEADLINE))).await {
             Either::Left((done, _)) => done,
             Either::Right(_) => {
@@ -304,8 +342,9 @@ impl<R: Runtime> Store<R> {
         &self,
         context: &Context,
         command: &Command,
+        keeping: Option<&Keeping<'_>>,
         reason: &Mutex<String>,
-    ) -> Result<Applied, Problem> {
+    ) -> Result<Done, Problem> {
         // Changes of one account are guarded by the book's etag; taking turns only saves them from racing in vain.
         let turn = self.turns.take(&context.account);
         let _turn = match select(pin!(turn), pin!(self.runtime.sleep(TURN))).await {
@@ -315,20 +354,18 @@ impl<R: Runtime> Store<R> {
         let mut last: Option<Attempt> = None;
         let mut round = 0;
         loop {
-            let failure = match self.attempt(context, command, &mut last, round).await {
-                Ok(Some(applied)) => return Ok(applied),
+            let failure = match self
+                .attempt(context, command, keeping, &mut last, round)
+                .await
+            {
+                Ok(Some(done)) => return Ok(done),
                 Ok(None) => "others were faster".to_owned(),
                 Err(Failure::Rejected(rejection)) => return Err(rejection.into()),
+                Err(Failure::Refused(problem)) => return Err(problem),
                 Err(Failure::RingFull) => {
                     return Err(Problem::unavailable(
                         5,
                         "the outbox ring is full: is the broker away?",
-                    ));
-                }
-                Err(Failure::TooLarge) => {
-                    return Err(Problem::new(
-                        Code::TooLarge,
-                        "these changes are too large for one transaction: send them in smaller parts",
                     ));
                 }
                 Err(Failure::Sidecar(error)) => describe(&error),
@@ -344,29 +381,48 @@ impl<R: Runtime> Store<R> {
         &self,
         context: &Context,
         command: &Command,
+        keeping: Option<&Keeping<'_>>,
         last: &mut Option<Attempt>,
         round: u32,
-    ) -> Result<Option<Applied>, Failure> {
+    ) -> Result<Option<Done>, Failure> {
         let account = &context.account;
-        let loaded = self.load_for(account, command.task()).await?;
+        let loading = self.load_for(account, command.task());
+        let (loaded, kept) = join(loading, self.kept(keeping)).await;
+        let (loaded, kept) = (loaded?, kept?);
         let change = context.entropy.change_id();
         let mut ring_scan = false;
         if let Some(before) = last.take() {
             if loaded.shelf.book.recent.contains(&change) {
                 // The try before was stored, though its answer got lost.
                 self.deliver(before.slot, before.entry);
-                return Ok(Some(before.applied));
+                return Ok(Some(Done::Now(before.applied)));
             }
             // The book is as it was, so what was refused is the slot: somebody has it.
             ring_scan = loaded.etags.book == before.book;
+        }
+        if let (Some(kept), Some(Keeping { once, .. })) = (kept, keeping) {
+            if kept.fingerprint == once.fingerprint {
+                return Ok(Some(Done::Before(kept.answer)));
+            }
+            let detail = "this Idempotency-Key was used for another request in the last 24 hours";
+            return Err(Failure::Refused(Problem::new(
+                Code::IdempotencyKeyReused,
+                detail,
+            )));
         }
         let mut loaded = self.complete(account, loaded, command).await?;
         let applied = loaded
             .shelf
             .apply(command, context)
             .map_err(Failure::Rejected)?;
+        let keep = keeping
+            .map(|keeping| keeping.operation(&applied))
+            .transpose()?;
         if applied.events.is_empty() {
-            return Ok(Some(applied));
+            if let Some(keep) = keep {
+                self.sidecar.transact(STATE, &[keep]).await?;
+            }
+            return Ok(Some(Done::Now(applied)));
         }
         let slot = if ring_scan {
             self.outbox
@@ -387,12 +443,15 @@ impl<R: Runtime> Store<R> {
             at: context.now,
             events: applied.events.clone(),
         };
-        let operations = operations(account, &loaded, slot, &entry)?;
+        let mut operations = operations(account, &loaded, slot, &entry)?;
         let slot_size = operations.last().map_or(0, Operation::size);
+        operations.extend(keep);
         if slot_size > MAX_SLOT
             || operations.iter().map(Operation::size).sum::<usize>() > MAX_TRANSACTION
         {
-            return Err(Failure::TooLarge);
+            let detail =
+                "these changes are too large for one transaction: send them in smaller parts";
+            return Err(Failure::Refused(Problem::new(Code::TooLarge, detail)));
         }
         let attempt = Attempt {
             applied,
@@ -403,7 +462,7 @@ impl<R: Runtime> Store<R> {
         match self.sidecar.transact(STATE, &operations).await {
             Ok(()) => {
                 self.deliver(attempt.slot, attempt.entry);
-                Ok(Some(attempt.applied))
+                Ok(Some(Done::Now(attempt.applied)))
             }
             Err(error) => {
                 *last = Some(attempt);
@@ -413,6 +472,15 @@ impl<R: Runtime> Store<R> {
                 }
             }
         }
+    }
+
+    /// What was answered to the request before.
+    async fn kept(&self, keeping: Option<&Keeping<'_>>) -> Result<Option<Kept>, Error> {
+        let Some(Keeping { once, .. }) = keeping else {
+            return Ok(None);
+        };
+        let entry = self.sidecar.get_state(STATE, &once.state_key).await?;
+        Ok(entry.map(read::<Kept>).transpose()?.map(|(kept, _)| kept))
     }
 
     fn deliver(&self, slot: u16, entry: Slot) {
@@ -503,11 +571,49 @@ impl<R: Runtime> Store<R> {
     }
 }
 
+/// What came of a command.
+enum Done {
+    /// It was carried out.
+    Now(Applied),
+    /// The same request was answered so before.
+    Before(Answered),
+}
+
+/// Makes the answer of what came of a command.
+pub type Show<'a> = dyn Fn(&Applied) -> Result<Answered, Problem> + Sync + 'a;
+
+/// That an answer is to be kept, and how it comes about.
+struct Keeping<'a> {
+    once: Once,
+    show: &'a Show<'a>,
+}
+
+/// An answer that was kept.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    fingerprint: String,
+    answer: Answered,
+}
+
+impl Keeping<'_> {
+    /// Writes the answer, unless one is there.
+    fn operation(&self, applied: &Applied) -> Result<Operation, Failure> {
+        let kept = Kept {
+            fingerprint: self.once.fingerprint.clone(),
+            answer: (self.show)(applied).map_err(Failure::Refused)?,
+        };
+        let key = self.once.state_key.clone();
+        let operation = Operation::guarded(key, &kept, None)
+            .map_err(|error| Failure::Refused(Problem::internal(error)))?;
+        Ok(operation.expiring(KEPT_SECONDS))
+    }
+}
+
 /// Why an attempt failed.
 enum Failure {
     Rejected(Rejection),
     RingFull,
-    TooLarge,
+    Refused(Problem),
     Sidecar(Error),
 }
 

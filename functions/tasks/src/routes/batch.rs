@@ -8,6 +8,7 @@ use docket_domain::shelf::Applied;
 use docket_domain::{Command, FieldError, FieldErrorCode, TaskId};
 use docket_service::{Caller, Problem, Runtime, body};
 
+use super::once::{self, Answered};
 use crate::App;
 
 /// The largest body, in bytes.
@@ -18,13 +19,12 @@ pub(super) async fn batch<R: Runtime>(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let request: BatchRequest = body::parse(&body::read_json(request, MAX_BATCH).await?)?;
-    let commands = commands(&request.operations)?;
-    let applied = app
-        .store
-        .change(&caller, None, &Command::Batch(commands))
-        .await?;
-    Ok(axum::Json(answer(&request.operations, &applied)).into_response())
+    let (once, text) = once::read(&caller, request, MAX_BATCH).await?;
+    let request: BatchRequest = body::parse(&text)?;
+    let batch = Command::Batch(commands(&request.operations)?);
+    let show = |applied: &Applied| Answered::ok(&answer(&request.operations, applied));
+    let answered = app.store.change_once(&caller, once, &batch, &show).await?;
+    Ok(answered.into_response())
 }
 
 fn answer<'a>(operations: &'a [OperationRequest], applied: &'a Applied) -> BatchAnswer<'a> {

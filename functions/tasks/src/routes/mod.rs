@@ -3,6 +3,7 @@
 mod batch;
 mod changes;
 mod list;
+pub(crate) mod once;
 mod parameters;
 mod tags;
 mod tasks;

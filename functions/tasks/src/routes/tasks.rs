@@ -1,34 +1,32 @@
 //! One task at a time: created, read, changed, done, open again, deleted.
 
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use docket_domain::shelf::Applied;
 use docket_domain::task::Task;
 use docket_domain::{Command, Rejection, TaskId, TaskInput};
+use docket_service::body::{self, MAX_JSON};
 use docket_service::{Caller, Code, Json, Problem, Runtime};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::once::{self, Answered};
 use crate::App;
 
 pub(super) async fn create<R: Runtime>(
     State(app): State<App<R>>,
     caller: Caller,
-    Json(input): Json<TaskInput>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let task = only(
-        app.store
-            .change(&caller, None, &Command::Create(input))
-            .await?,
-    )?;
-    let location =
-        HeaderValue::from_str(&format!("/api/tasks/{}", task.id)).map_err(Problem::internal)?;
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        shown(&task),
-    )
-        .into_response())
+    let (once, text) = once::read(&caller, request, MAX_JSON).await?;
+    let create = Command::Create(body::parse(&text)?);
+    let show = |applied: &Applied| {
+        let task = only(applied)?;
+        let location = format!("/api/tasks/{}", task.id);
+        Answered::created(&task.view(), location, task.seq)
+    };
+    let answered = app.store.change_once(&caller, once, &create, &show).await?;
+    Ok(answered.into_response())
 }
 
 pub(super) async fn read<R: Runtime>(
@@ -91,7 +89,7 @@ async fn change<R: Runtime>(
         .store
         .change(caller, if_match(headers)?, &command)
         .await?;
-    Ok(shown(&only(applied)?))
+    Ok(shown(only(&applied)?))
 }
 
 /// A task with its ETag.
@@ -103,11 +101,10 @@ fn shown(task: &Task) -> Response {
     response
 }
 
-fn only(applied: Applied) -> Result<Task, Problem> {
+fn only(applied: &Applied) -> Result<&Task, Problem> {
     applied
         .tasks
-        .into_iter()
-        .next()
+        .first()
         .ok_or_else(|| Problem::internal("a change of one task without a task"))
 }
 

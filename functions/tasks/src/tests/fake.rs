@@ -36,6 +36,8 @@ pub struct World {
     pub micros: i64,
     drawn: u128,
     etags: u64,
+    /// When keys go away, in microseconds.
+    pub expiry: BTreeMap<String, i64>,
     /// Key to value and etag.
     pub state: BTreeMap<String, (Value, u64)>,
     /// Topic and event, in the order of their publishing.
@@ -168,6 +170,16 @@ impl World {
             let key = URL_SAFE_NO_PAD.encode(signing_key().verifying_key().as_bytes());
             return (StatusCode::OK, String::new(), json!({ KEY_ID: key }));
         }
+        let over: Vec<String> = self
+            .expiry
+            .iter()
+            .filter(|(_, at)| **at <= self.micros)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in over {
+            self.expiry.remove(&key);
+            self.state.remove(&key);
+        }
         if let Some(topic) = path.strip_prefix("/v1.0/publish/pubsub/") {
             self.published.push((topic.to_owned(), body.clone()));
             return done;
@@ -248,6 +260,10 @@ impl World {
                     self.state.remove(key);
                 } else {
                     self.etags += 1;
+                    if let Some(seconds) = request["metadata"]["ttlInSeconds"].as_str() {
+                        let at = self.micros + seconds.parse::<i64>().unwrap() * 1_000_000;
+                        self.expiry.insert(key.to_owned(), at);
+                    }
                     self.state
                         .insert(key.to_owned(), (request["value"].clone(), self.etags));
                 }

@@ -5,6 +5,7 @@ mod changes;
 mod contract;
 pub(crate) mod fake;
 mod list;
+mod once;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
