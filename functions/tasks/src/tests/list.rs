@@ -1,9 +1,11 @@
 //! `GET /api/tasks`: what may be asked, what is refused, and what an instance remembers.
 
 use futures::executor::block_on;
+use futures::future::join;
 use serde_json::{Value, json};
 
-use super::{Instance, fake::Fake, instance};
+use super::fake::{Fake, yield_now};
+use super::{Instance, instance};
 
 async fn add(instance: &Instance, account: &str, task: Value) -> Value {
     let answer = instance.json(account, "POST", "/api/tasks", task).await;
@@ -211,5 +213,52 @@ fn an_instance_remembers_segments_of_its_accounts_as_long_as_they_are_so() {
             found(&here, "bob", oldest).await,
             (vec!["bob 0".into()], 70)
         );
+    });
+}
+
+#[test]
+fn a_page_shows_one_moment_while_others_write() {
+    block_on(async {
+        let fake = Fake::default();
+        let (here, elsewhere) = (Instance::new(&fake), Instance::new(&fake));
+        let mut ids = Vec::new();
+        for n in 0..140 {
+            let title = if n == 0 { "heads" } else { "tails" };
+            let task = add(&here, "ann", json!({ "title": title })).await;
+            ids.push(task["id"].clone());
+        }
+        // A closed segment and the inline one change at once, again and again: one of the two tasks is heads at any moment.
+        let writing = async {
+            for n in 0..60 {
+                let sides = if n % 2 == 0 {
+                    ["tails", "heads"]
+                } else {
+                    ["heads", "tails"]
+                };
+                let operations: Vec<Value> = [&ids[0], &ids[139]]
+                    .into_iter()
+                    .zip(sides)
+                    .map(
+                        |(id, side)| json!({ "op": "update", "id": id, "task": { "title": side } }),
+                    )
+                    .collect();
+                let batch = json!({ "operations": operations });
+                let answer = elsewhere
+                    .json("ann", "POST", "/api/tasks/batch", batch)
+                    .await;
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                for _ in 0..n % 7 {
+                    yield_now().await;
+                }
+            }
+        };
+        let looking = async {
+            for _ in 0..120 {
+                // One that remembers nothing has to read all of it.
+                let (_, total) = found(&Instance::new(&fake), "ann", "q=heads").await;
+                assert_eq!(total, 1);
+            }
+        };
+        join(writing, looking).await;
     });
 }
