@@ -66,9 +66,6 @@ pub struct Function {
     pub build_command: Option<String>,
     /// The globs (relative to the root) whose files make the component stale.
     pub watch: Vec<String>,
-    /// The components that are composed in: `[component.<id>.dependencies]` with a `path`, relative
-    /// to the root.
-    pub dependencies: Vec<PathBuf>,
 }
 
 /// A Dapr app id: a function that has a variable `<function>_dapr_url`.
@@ -537,8 +534,6 @@ struct VariableEntry {
 struct ComponentEntry {
     source: toml::Value,
     build: Option<BuildEntry>,
-    #[serde(default)]
-    dependencies: toml::Table,
 }
 
 #[derive(Deserialize)]
@@ -574,12 +569,6 @@ fn read_manifest(text: &str) -> Result<Manifest, String> {
             source: PathBuf::from(source),
             build_command,
             watch: entry.build.map(|build| build.watch).unwrap_or_default(),
-            dependencies: entry
-                .dependencies
-                .values()
-                .filter_map(|dependency| dependency.get("path")?.as_str())
-                .map(PathBuf::from)
-                .collect(),
             id,
         });
     }
@@ -679,10 +668,6 @@ mod tests {
             .map(|function| function.id.as_str())
             .collect();
         assert_eq!(ids, ["planner", "two-words", "zeta"]);
-        assert_eq!(
-            functions[1].dependencies,
-            [PathBuf::from("target/planner.wasm")]
-        );
         assert_eq!(
             functions[1].build_command.as_deref(),
             Some("cargo build -p two-words")

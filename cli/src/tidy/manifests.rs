@@ -134,13 +134,9 @@ pub(super) fn routes(tree: &Tree) -> Vec<Finding> {
     let Some((text, spin)) = spin(tree, &mut findings) else {
         return findings;
     };
-    let triggers = spin
-        .get("trigger")
-        .and_then(|trigger| trigger.get("http")?.as_array());
-    for trigger in triggers.into_iter().flatten() {
-        let component = trigger.get("component").and_then(Value::as_str);
+    for trigger in triggers(&spin) {
         let route = trigger.get("route").and_then(Value::as_str);
-        let (Some(component), Some(route)) = (component, route) else {
+        let (Some(component), Some(route)) = (component_of(trigger), route) else {
             // Private endpoints (`route = { private = true }`) have no public name.
             continue;
         };
@@ -156,6 +152,45 @@ pub(super) fn routes(tree: &Tree) -> Vec<Finding> {
                 line_of(text, &format!("\"{route}\"")),
                 message,
             ));
+        }
+    }
+    findings
+}
+
+/// A component that no route leads to is given to another one, and can do nothing by itself.
+pub(super) fn dependencies(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some((text, spin)) = spin(tree, &mut findings) else {
+        return findings;
+    };
+    let components = components(&spin);
+    let given: BTreeSet<&str> = components
+        .iter()
+        .filter_map(|(_, component)| component.get("dependencies")?.as_table())
+        .flat_map(Table::values)
+        .filter_map(|dependency| dependency.get("component")?.as_str())
+        .collect();
+    for (id, _) in &components {
+        let mut wrong = |message| {
+            let line = line_of(text, &format!("[component.{id}]"));
+            findings.push(Finding::new(SPIN, line, message));
+        };
+        if given.contains(id.as_str()) {
+            let manifest = tree.text(&format!("functions/{id}/Cargo.toml"));
+            let pure = manifest
+                .and_then(|text| text.parse::<Table>().ok())
+                .and_then(|table| {
+                    let metadata = table.get("package")?.get("metadata")?;
+                    metadata.get("docket")?.get("pure")?.as_bool()
+                });
+            if pure != Some(true) {
+                wrong(format!(
+                    "`{id}` is given to other components, so its package has `pure = true` in \
+                     [package.metadata.docket]"
+                ));
+            }
+        } else if !triggers(&spin).any(|trigger| component_of(trigger) == Some(id)) {
+            wrong(format!("no route and no component leads to `{id}`"));
         }
     }
     findings
@@ -297,6 +332,17 @@ fn components(spin: &Table) -> Vec<(&String, &Value)> {
         .collect()
 }
 
+fn triggers(spin: &Table) -> impl Iterator<Item = &Value> {
+    spin.get("trigger")
+        .and_then(|trigger| trigger.get("http")?.as_array())
+        .into_iter()
+        .flatten()
+}
+
+fn component_of(trigger: &Value) -> Option<&str> {
+    trigger.get("component").and_then(Value::as_str)
+}
+
 /// The functions that have a sidecar of their own, and the gateway.
 fn apps(tree: &Tree, spin: &Table) -> BTreeSet<String> {
     let variables = spin.get("variables").and_then(Value::as_table);
@@ -428,6 +474,35 @@ command = "cargo build --package two-words --target wasm32-wasip2 --release"
         check_rule(routes, &[(SPIN, &bad)], &["spin.toml:8"]);
         let mcp = "[[trigger.http]]\nroute = \"/mcp\"\ncomponent = \"mcp\"\n";
         check_rule(routes, &[(SPIN, mcp)], &[]);
+    }
+
+    #[test]
+    fn a_component_without_a_route_is_given_to_another_and_pure() {
+        const MORE: &str = "[component.lib]\nsource = \"lib.wasm\"\n";
+        const GIVEN: &str =
+            "[component.two-words.dependencies]\n\"a:b\" = { component = \"lib\" }\n";
+        const PURE: &str = "[package.metadata.docket]\npure = true\n";
+        let manifest = "functions/lib/Cargo.toml";
+        let idle = format!("{MORE}{GOOD}");
+        let given = format!("{MORE}{GOOD}{GIVEN}");
+        check_rule(dependencies, &[(SPIN, GOOD)], &[]);
+        check_rule(
+            dependencies,
+            &[(SPIN, &idle), (manifest, PURE)],
+            &["spin.toml:1"],
+        );
+        check_rule(dependencies, &[(SPIN, &given), (manifest, PURE)], &[]);
+        for impure in [
+            "",
+            "[package]\nname = \"lib\"\n",
+            "[package.metadata.docket]\npure = false\n",
+        ] {
+            check_rule(
+                dependencies,
+                &[(SPIN, &given), (manifest, impure)],
+                &["spin.toml:1"],
+            );
+        }
     }
 
     #[test]

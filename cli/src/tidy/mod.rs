@@ -117,7 +117,7 @@ impl Tree {
 type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
 /// Every rule.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     ("headers", files::headers),
     ("component owners", files::owners),
     ("shell options", files::shell_options),
@@ -127,6 +127,7 @@ const RULES: [Rule; 13] = [
     ("versions", manifests::versions),
     ("names", manifests::names),
     ("routes", manifests::routes),
+    ("dependencies", manifests::dependencies),
     ("outbound hosts", manifests::outbound_hosts),
     ("scopes", manifests::scopes),
     ("configurations", manifests::configurations),

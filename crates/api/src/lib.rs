@@ -5,6 +5,7 @@
 mod batch;
 mod changes;
 pub mod openapi;
+mod planner;
 pub mod problem;
 mod tags;
 mod tasks;
@@ -12,6 +13,9 @@ mod transfer;
 
 pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 pub use changes::{ChangePage, ChangeView};
+pub use planner::{
+    ParseRequest, Parsed, ParsedRecurrence, ParsedTask, PlannedDate, Preview, PreviewRequest, Span,
+};
 pub use tags::{TagList, TagRename, TagView, TagsChanged};
 pub use tasks::TaskPage;
 pub use transfer::{ImportProblem, Imported};

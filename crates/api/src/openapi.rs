@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 
 use crate::problem::{Code, Problem};
 use crate::{
-    BatchAnswer, BatchRequest, ChangePage, Imported, TagList, TagRename, TagsChanged, TaskPage,
+    BatchAnswer, BatchRequest, ChangePage, Imported, ParseRequest, Parsed, Preview, PreviewRequest,
+    TagList, TagRename, TagsChanged, TaskPage,
 };
 
 /// What any operation may be refused with: by the host or by the function, before its own work or in the midst of it.
@@ -122,6 +123,7 @@ const TAGS_CHANGED: Answer = answer(
     &[],
     &[(JSON, of::<TagsChanged>)],
 );
+const QUESTION: &[Code] = &[Code::TooLarge, Code::UnsupportedMediaType, Code::Invalid];
 const ONE: &[Code] = &[Code::NotFound];
 const GUARDED: &[Code] = &[Code::NotFound, Code::PreconditionFailed];
 const GUARDED_BODY: &[Code] = &[
@@ -411,6 +413,28 @@ const OPERATIONS: &[Operation] = &[
         )],
         answer: answer(200, "What came of it.", &[], &[(JSON, of::<Imported>)]),
         problems: &[Code::Conflict, Code::TooLarge, Code::Invalid],
+    },
+    Operation {
+        method: "post",
+        path: "/api/planner/preview",
+        id: "previewRecurrence",
+        tag: "planner",
+        says: "The next dates of a recurrence after the due date. Nothing is stored.",
+        parameters: &[],
+        request: &[(JSON, of::<PreviewRequest>)],
+        answer: answer(200, "The dates.", &[], &[(JSON, of::<Preview>)]),
+        problems: QUESTION,
+    },
+    Operation {
+        method: "post",
+        path: "/api/planner/parse",
+        id: "parseQuickAdd",
+        tag: "planner",
+        says: "What a line of quick add means: a task to create, and which words say what. Nothing is stored.",
+        parameters: &[],
+        request: &[(JSON, of::<ParseRequest>)],
+        answer: answer(200, "The meaning.", &[], &[(JSON, of::<Parsed>)]),
+        problems: QUESTION,
     },
 ];
 

@@ -7,7 +7,6 @@
 
 use docket_domain::changes;
 use docket_domain::find::{Filter, Query, Search};
-use docket_domain::recurrence::check;
 use docket_domain::shelf::{Applied, TagCount};
 use docket_domain::task::{Before, Status};
 use docket_domain::{
@@ -61,7 +60,7 @@ fn context(n: u128) -> Context {
         now: Instant::from_millis(1_790_000_000_000 + n as i64).unwrap(),
         entropy: Entropy(n),
         if_version: None,
-        check_rule: check,
+        check_rule: |rule| Ok(rule.to_owned()),
     }
 }
 
@@ -290,9 +289,6 @@ proptest! {
     #[test]
     fn no_text_makes_a_reader_panic(text in "\\PC{0,200}|[-A-Z0-9=;,:T]{0,80}|[x()+@:A-Z0-9 -]{0,80}") {
         let account = AccountId::parse("ann").unwrap();
-        let _ = check(&text);
-        let _ = check(&format!("FREQ=DAILY;{text}"));
-        let _ = check(&format!("cron:{text}"));
         let _ = Query::default().resume(&account, &text);
         let _ = Search::parse(&text);
         let _ = Before::parse(&format!("P{text}"));
@@ -304,11 +300,9 @@ proptest! {
     }
 
     #[test]
-    fn ids_and_rules_survive_the_round_trip(segment: u32, token: u64, days in 1_u32..10_000) {
+    fn ids_survive_the_round_trip(segment: u32, token: u64) {
         let id = TaskId::new(segment, token);
         prop_assert_eq!(TaskId::parse(&id.to_string()), Some(id));
-        let rule = check(&format!("freq=daily;interval={days}")).unwrap();
-        prop_assert_eq!(check(&rule), Ok(rule.clone()));
     }
 
     #[test]

@@ -42,7 +42,8 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-pub use rule::{MAX_NUMBER, MAX_RULE, Rule};
+pub use docket_domain::recurrence::MAX_RULE;
+pub use rule::{MAX_NUMBER, Rule};
 
 use chrono::{NaiveDateTime, NaiveTime};
 use docket_domain::Instant;

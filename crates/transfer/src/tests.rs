@@ -1,10 +1,14 @@
 //! What holds for all formats, and what the tests of each share.
 
-use docket_domain::recurrence::check;
 use docket_domain::{AccountId, Actor, ActorKind, Command, Context, Entropy, Instant, Shelf, Task};
+use docket_planner::recurrence::Rule;
 use serde_json::Value;
 
 use crate::{Format, Import, MAX_PROBLEMS, MAX_TASKS, Options, Unreadable, read};
+
+fn check(rule: &str) -> Result<String, String> {
+    Rule::parse(rule).map(|rule| rule.to_string())
+}
 
 /// What the tests tell a reader about the world.
 pub(crate) fn options() -> Options {

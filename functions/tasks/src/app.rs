@@ -23,6 +23,7 @@ pub struct Config {
 /// The function's state.
 #[derive(Clone)]
 pub struct App<R: Runtime> {
+    pub(crate) runtime: R,
     pub(crate) store: Store<R>,
     pub(crate) outbox: Outbox<R>,
     verifier: Verifier<R>,
@@ -40,7 +41,8 @@ impl<R: Runtime> App<R> {
         Ok(Self {
             store: Store::new(runtime.clone(), sidecar.clone(), outbox.clone()),
             outbox,
-            verifier: Verifier::new(runtime, sidecar),
+            verifier: Verifier::new(runtime.clone(), sidecar),
+            runtime,
             app_api_token: config.app_api_token.as_str().into(),
         })
     }

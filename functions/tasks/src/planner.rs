@@ -1,6 +1,12 @@
-//! The planner, as this function uses it.
+//! The planner as this function uses it. In Wasm it is the component that spin.toml composes with this one, behind
+//! `wit/planner.wit`; natively, in unit tests, the library that the component is made of.
 
-/// Checks a recurrence rule: gives its canonical spelling, or says what is wrong with it.
-pub fn check(rule: &str) -> Result<String, String> {
-    docket_domain::recurrence::check(rule)
-}
+#[cfg(target_family = "wasm")]
+mod component;
+#[cfg(target_family = "wasm")]
+pub use component::{check, parse, preview};
+
+#[cfg(not(target_family = "wasm"))]
+mod library;
+#[cfg(not(target_family = "wasm"))]
+pub use library::{check, parse, preview};

@@ -1,5 +1,6 @@
 //! A rule as people write it, and what it was read into.
 
+use docket_domain::recurrence::MAX_RULE;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,8 +8,6 @@ use super::cron::Cron;
 use super::days::Days;
 use super::rrule::{End, Frequency, Rrule, Until};
 
-/// The longest rule, in bytes.
-pub const MAX_RULE: usize = 512;
 /// The largest INTERVAL and COUNT of a rule.
 pub const MAX_NUMBER: u32 = 10_000;
 

@@ -78,7 +78,7 @@ fn lines() {
         json!({ "title": "بجلی کا بل", "tags": ["گھر"] }),
     );
     for (rec, rule, from) in [
-        ("1m", "FREQ=MONTHLY;INTERVAL=1", "completion"),
+        ("1m", "FREQ=MONTHLY", "completion"),
         ("+3d", "FREQ=DAILY;INTERVAL=3", "due"),
         ("+1b", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "due"),
     ] {

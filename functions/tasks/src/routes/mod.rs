@@ -5,6 +5,7 @@ mod changes;
 mod list;
 pub(crate) mod once;
 mod parameters;
+mod planner;
 mod tags;
 mod tasks;
 mod transfer;
@@ -45,6 +46,8 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/api/tags", get(tags::list)),
         ("/api/tags/{name}", patch(tags::rename).delete(tags::delete)),
         ("/api/import", post(transfer::import)),
+        ("/api/planner/preview", post(planner::preview)),
+        ("/api/planner/parse", post(planner::parse)),
         ("/internal/tasks/outbox-sweep", post(sweep)),
     ]
 }

@@ -6,6 +6,7 @@ mod contract;
 pub(crate) mod fake;
 mod list;
 mod once;
+mod planner;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
