@@ -1,8 +1,8 @@
 //! An account's tasks in documents of bounded size: a book, and the segments behind it.
 //!
 //! The book holds the newest segment inline and a directory of the older, closed ones. A small account is one
-//! document. A task never leaves its segment, so its id says where it is; a change writes the book and at most the
-//! segments that it touches, and the book's etag guards them all.
+//! document. A task's id says which segment it was put into, and the directory where that one's tasks are by now; a change
+//! writes the book and at most the segments that it touches, and the book's etag guards them all.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -18,6 +18,7 @@ use crate::{
 
 pub use tags::{MAX_ACCOUNT_TAGS, TagCount, Tags};
 
+mod compaction;
 mod tags;
 
 /// When the inline segment holds as many bytes as this, it is closed before the next task is created.
@@ -44,8 +45,13 @@ pub fn segment_key(account: &AccountId, number: SegmentNumber) -> String {
 pub struct Book {
     /// The sequence number of the account's last event.
     pub seq: u64,
-    /// The directory: what is in each closed segment, by its number.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The directory: what is in each closed segment, by its number; nothing at all in one that was put into another.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "compaction::write",
+        deserialize_with = "compaction::read"
+    )]
     pub closed: Vec<Closed>,
     /// The newest segment; its number is the directory's length.
     #[serde(default)]
@@ -100,6 +106,9 @@ pub struct Segment {
     /// The tasks that were deleted, for clients that catch up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<Tombstone>,
+    /// The account's sequence number when another segment was put into this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub merged: u64,
 }
 
 /// The sequence number of a deletion, and what was deleted.
@@ -114,7 +123,7 @@ impl Segment {
 
     /// The sequence number of the last change that it shows.
     pub fn last(&self) -> u64 {
-        self.seqs().max().unwrap_or(0)
+        self.seqs().max().unwrap_or(0).max(self.merged)
     }
 
     fn seqs(&self) -> impl Iterator<Item = u64> {
@@ -164,6 +173,10 @@ pub struct Shelf {
     pub segments: BTreeMap<SegmentNumber, Segment>,
     /// Which of the segments must be written.
     pub changed: BTreeSet<SegmentNumber>,
+    /// Which were put into others, and must be removed.
+    pub removed: BTreeSet<SegmentNumber>,
+    /// Closed segments that have less than before.
+    shrunk: BTreeSet<SegmentNumber>,
 }
 
 /// What the rules are told about the world.
@@ -225,24 +238,32 @@ impl Shelf {
     pub fn missing(&self, command: &Command) -> Vec<SegmentNumber> {
         let closed = 0..self.book.newest_number();
         let wanted: BTreeSet<SegmentNumber> = match command {
-            Command::Import { scanned, .. } => (*scanned..closed.end).collect(),
+            // What was in a segment that was not looked through may have gone into one that was.
+            Command::Import { scanned, .. } => (self.book.home(*scanned)..closed.end).collect(),
             Command::Batch(commands) => commands
                 .iter()
                 .filter_map(Command::task)
-                .map(|id| id.segment)
+                .map(|id| self.place(id))
                 .collect(),
             Command::Retag { tag, from, .. } => self.with_tag(tag, *from).collect(),
-            one => one.task().map(|id| id.segment).into_iter().collect(),
+            one => one.task().map(|id| self.place(id)).into_iter().collect(),
         };
+        let mut wanted: Vec<SegmentNumber> =
+            wanted.into_iter().chain(self.neighbours(command)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted.retain(|n| self.is_closed(*n) && !self.segments.contains_key(n));
         wanted
-            .into_iter()
-            .filter(|n| closed.contains(n) && !self.segments.contains_key(n))
-            .collect()
+    }
+
+    /// Whether a closed segment of this number is there.
+    pub fn is_closed(&self, number: SegmentNumber) -> bool {
+        number < self.book.newest_number() && self.book.home(number) == number
     }
 
     /// The task of this id, if its segment is loaded and has it.
     pub fn task(&self, id: TaskId) -> Option<&Task> {
-        self.segment(id.segment)?.task(id)
+        self.segment(self.place(id))?.task(id)
     }
 
     /// The inline segment or a loaded one.
@@ -259,6 +280,12 @@ impl Shelf {
     /// # Errors
     /// A [`Rejection`]; the shelf may then be half changed, and is to be thrown away.
     pub fn apply(&mut self, command: &Command, context: &Context) -> Result<Applied, Rejection> {
+        let applied = self.carry_out(command, context)?;
+        self.compact();
+        Ok(applied)
+    }
+
+    fn carry_out(&mut self, command: &Command, context: &Context) -> Result<Applied, Rejection> {
         let applied = match command {
             Command::Create(input) => {
                 let new = NewTask {
@@ -348,7 +375,7 @@ impl Shelf {
     fn batch(&mut self, commands: &[Command], context: &Context) -> Result<Applied, Rejection> {
         let (mut all, mut errors) = (Applied::default(), BatchErrors::default());
         for (i, command) in commands.iter().enumerate() {
-            match self.apply(command, &context.nth(i)) {
+            match self.carry_out(command, &context.nth(i)) {
                 Ok(applied) => {
                     all.tasks.extend(applied.tasks);
                     all.events.extend(applied.events);
@@ -367,6 +394,7 @@ impl Shelf {
         self.book.closed.push(segment.summary());
         self.segments.insert(number, segment);
         self.changed.insert(number);
+        self.shrunk.insert(number);
     }
 
     fn update(
@@ -423,12 +451,13 @@ impl Shelf {
         self.book.seq += 1;
         new.seq = self.book.seq;
         new.updated_at = context.now;
-        if let Some(segment) = self.segment_mut(new.id.segment)
-            && let Some(place) = segment.tasks.iter_mut().find(|task| task.id == new.id)
+        let place = self.place(new.id);
+        if let Some(segment) = self.segment_mut(place)
+            && let Some(old) = segment.tasks.iter_mut().find(|task| task.id == new.id)
         {
-            place.clone_from(&new);
+            old.clone_from(&new);
         }
-        self.touched(new.id.segment);
+        self.touched(place);
         let event = self.event(kind, &new, Some(old), context);
         Applied {
             tasks: vec![new],
@@ -454,11 +483,16 @@ impl Shelf {
         self.book.tags.remove(&old);
         self.book.seq += 1;
         let seq = self.book.seq;
-        if let Some(segment) = self.segment_mut(id.segment) {
+        let place = self.place(id);
+        if let Some(segment) = self.segment_mut(place) {
             segment.tasks.retain(|task| task.id != id);
             segment.deleted.push(Tombstone(seq, id));
         }
-        self.touched(id.segment);
+        if let Some(segment) = self.segments.get_mut(&place) {
+            self.book.forget(segment);
+            self.shrunk.insert(place);
+        }
+        self.touched(place);
         let event = self.event(EventKind::TaskDeleted, &old, None, context);
         Ok(Applied {
             tasks: vec![old],

@@ -7,7 +7,7 @@
 
 use docket_domain::changes;
 use docket_domain::find::{Filter, Query, Search};
-use docket_domain::shelf::{Applied, TagCount};
+use docket_domain::shelf::{Applied, Closed, TagCount};
 use docket_domain::task::{Before, Status};
 use docket_domain::{
     AccountId, Actor, ActorKind, Command, Context, Entropy, EventKind, Instant, NewTask, Shelf,
@@ -46,7 +46,8 @@ fn single() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Update),
         2 => any::<usize>().prop_map(Step::Complete),
         1 => any::<usize>().prop_map(Step::Reopen),
-        1 => any::<usize>().prop_map(Step::Delete),
+        4 => any::<usize>().prop_map(Step::Delete),
+        3 => (0_usize..200).prop_map(|bytes| Step::Create { bytes }),
     ]
 }
 
@@ -157,6 +158,145 @@ fn counted(shelf: &Shelf) -> BTreeMap<String, TagCount> {
     tags
 }
 
+/// The directory, counted anew: every segment that it tells of is there, and no other.
+fn assert_directory(shelf: &Shelf) {
+    let book = &shelf.book;
+    let told: Vec<u32> = (0..book.newest_number())
+        .filter(|n| book.home(*n) == *n)
+        .collect();
+    assert_eq!(told, shelf.segments.keys().copied().collect::<Vec<_>>());
+    for (number, segment) in &shelf.segments {
+        let Closed(open, done, last, first) = book.closed[*number as usize];
+        let count = |done: bool| {
+            let tasks = segment.tasks.iter();
+            tasks
+                .filter(|task| task.completed_at.is_some() == done)
+                .count() as u32
+        };
+        assert_eq!((open, done), (count(false), count(true)), "{number}");
+        let deleted = segment.deleted.iter().map(|tombstone| tombstone.0);
+        let seqs: Vec<u64> = segment
+            .tasks
+            .iter()
+            .map(|task| task.seq)
+            .chain(deleted)
+            .collect();
+        assert!(
+            seqs.iter().all(|seq| (first..=last).contains(seq)),
+            "{number}"
+        );
+        assert!(
+            segment.tasks.is_sorted_by_key(|task| task.created_seq),
+            "{number}"
+        );
+        assert!(segment.deleted.len() <= 512, "{number}");
+    }
+    let stored = serde_json::to_vec(book).unwrap();
+    assert_eq!(
+        *book,
+        serde_json::from_slice::<docket_domain::Book>(&stored).unwrap()
+    );
+}
+
+/// 100,000 tasks, of which nearly all go again, while others follow the changes.
+#[test]
+fn an_account_grows_to_100_000_tasks_and_shrinks_again() {
+    let import = |from: u64| {
+        Command::Import {
+        tasks: (from..from + 1_000)
+            .map(|n| NewTask {
+                input: input(json!({ "title": format!("task number {n}"), "tags": [format!("t{}", n % 50)] })),
+                token: n,
+                ..NewTask::default()
+            })
+            .collect(),
+        // Nothing of it is there: the test need not look.
+        scanned: u32::MAX,
+    }
+    };
+    let size = |shelf: &Shelf| serde_json::to_vec(&shelf.book).unwrap().len();
+    let mut shelf = Shelf::default();
+    let mut ids = Vec::new();
+    for thousand in 0..100 {
+        let applied = shelf
+            .apply(&import(thousand * 1_000), &context(thousand.into()))
+            .unwrap();
+        ids.extend(applied.tasks.iter().map(|task| task.id));
+    }
+    let (full, segments) = (size(&shelf), shelf.segments.len());
+    assert_eq!((ids.len(), segments), (100_000, 1_562));
+    assert!(full < 72 * 1024, "{full}");
+    let mut following = Copy::default();
+    while following.turn(&shelf, 1_000) {}
+    let mut away = Copy {
+        since: following.since,
+        tasks: following.tasks.clone(),
+    };
+
+    let mut beginning = Copy::default();
+    let gone: Vec<TaskId> = ids
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(n, _)| n % 20 != 7)
+        .map(|(_, id)| id)
+        .collect();
+    // Not in the order of creation: every segment loses a few at a time.
+    let mut batches = 0;
+    for offset in 0..19 {
+        let some: Vec<TaskId> = gone.iter().copied().skip(offset).step_by(19).collect();
+        for chunk in some.chunks(200) {
+            let batch = Command::Batch(chunk.iter().map(|id| Command::Delete(*id)).collect());
+            let wanted = Shelf::new(shelf.book.clone()).missing(&batch).len();
+            assert!(wanted <= 600, "{wanted}");
+            shelf.apply(&batch, &context(1_000 + batches)).unwrap();
+            batches += 1;
+            following.turn(&shelf, 1_000);
+            beginning.turn(&shelf, 700);
+        }
+    }
+    assert_directory(&shelf);
+    assert_eq!(shelf.book.total(None), 5_000);
+    let (left, segments) = (size(&shelf), shelf.segments.len());
+    eprintln!(
+        "book of 100,000 tasks: {full} bytes; of the 5,000 left: {left} bytes, {segments} segments"
+    );
+    assert!(
+        segments < 220 && left < 24 * 1024,
+        "{segments} segments, {left} bytes"
+    );
+    assert!(shelf.book.forgotten > 0);
+    assert_eq!(
+        counted(&shelf),
+        shelf
+            .book
+            .tags
+            .iter()
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect()
+    );
+
+    let every: BTreeMap<TaskId, u64> = shelf
+        .segments
+        .values()
+        .chain([&shelf.book.newest])
+        .flat_map(|segment| segment.tasks.iter().map(|task| (task.id, task.seq)))
+        .collect();
+    for copy in [&mut following, &mut away, &mut beginning] {
+        while copy.turn(&shelf, 1_000) {}
+        assert_eq!(copy.tasks, every);
+    }
+    // Ids go on working wherever their tasks are by now.
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(shelf.task(*id).is_some(), n % 20 == 7, "{n}");
+    }
+    let update = Command::Update(ids[7], input(json!({ "title": "still here" })));
+    assert_eq!(
+        shelf.apply(&update, &context(9_999)).unwrap().tasks[0].id,
+        ids[7]
+    );
+}
+
 /// Somebody with a copy of the tasks, as far as the change feed told of them: the last number of each.
 #[derive(Default)]
 struct Copy {
@@ -207,9 +347,17 @@ proptest! {
         let (mut ids, mut seq) = (Vec::new(), 0);
         for (n, step) in steps.iter().enumerate() {
             let Some(command) = command(step, n as u128, &ids) else { continue };
-            prop_assert!(shelf.missing(&command).is_empty());
+            // With no more at hand than it asked for, the same comes of it.
+            let mut partial = Shelf::new(shelf.book.clone());
+            for number in partial.missing(&command) {
+                partial.segments.insert(number, shelf.segments[&number].clone());
+            }
+            prop_assert!(partial.missing(&command).is_empty());
+            let alone = partial.apply(&command, &context(n as u128));
             let before = shelf.clone();
-            match shelf.apply(&command, &context(n as u128)) {
+            let together = shelf.apply(&command, &context(n as u128));
+            prop_assert_eq!(alone.as_ref().map(|a| &a.events), together.as_ref().map(|a| &a.events));
+            match together {
                 Ok(Applied { events, .. }) => {
                     for event in &events {
                         seq += 1;
@@ -246,6 +394,7 @@ proptest! {
             expected.sort_unstable();
             prop_assert_eq!(seen, expected);
         }
+        assert_directory(&shelf);
         for segment in shelf.segments.values().chain([&shelf.book.newest]) {
             prop_assert!(serde_json::to_vec(segment).unwrap().len() < 64 * 1024);
         }

@@ -95,11 +95,23 @@ impl<R: Runtime> Store<R> {
             .load_for(account, Some(id))
             .await
             .map_err(unavailable)?;
-        let shelf = self
-            .complete(account, loaded, &Command::Complete(id))
+        let read = Command::Complete(id);
+        let mut shelf = self
+            .complete(account, loaded, &read)
             .await
             .map_err(unavailable)?
             .shelf;
+        let mut round = 1;
+        while !shelf.missing(&read).is_empty() && round < SNAPSHOTS {
+            // Others have put its segment into another one since the book was read.
+            let anew = self.load(account).await.map_err(unavailable)?;
+            shelf = self
+                .complete(account, anew, &read)
+                .await
+                .map_err(unavailable)?
+                .shelf;
+            round += 1;
+        }
         shelf
             .task(id)
             .cloned()
@@ -411,6 +423,10 @@ impl<R: Runtime> Store<R> {
             )));
         }
         let mut loaded = self.complete(account, loaded, command).await?;
+        if !loaded.shelf.missing(command).is_empty() {
+            // Others have put a segment into another one since the book was read.
+            return Ok(None);
+        }
         let applied = loaded
             .shelf
             .apply(command, context)
@@ -497,9 +513,7 @@ impl<R: Runtime> Store<R> {
         };
         let (loaded, segment) = join(self.load(account), self.segment(account, number)).await;
         let (mut loaded, segment) = (loaded?, segment?);
-        if let Some((segment, etag)) =
-            segment.filter(|_| number < loaded.shelf.book.newest_number())
-        {
+        if let Some((segment, etag)) = segment.filter(|_| loaded.shelf.is_closed(number)) {
             loaded.shelf.segments.insert(number, segment);
             loaded.etags.segments.insert(number, etag);
         }
@@ -645,6 +659,17 @@ fn operations(
             let key = segment_key(account, *number);
             operations.push(Operation::guarded(key, segment, etag).map_err(unreadable)?);
         }
+    }
+    // One that was closed by this very change was never stored.
+    for (number, etag) in shelf
+        .removed
+        .iter()
+        .filter_map(|n| Some((n, etags.segments.get(n)?)))
+    {
+        operations.push(Operation::delete(
+            segment_key(account, *number),
+            etag.clone(),
+        ));
     }
     operations.push(Operation::guarded(slot_key(slot), entry, None).map_err(unreadable)?);
     Ok(operations)

@@ -99,23 +99,25 @@ fn query(status: Option<Status>, sort: &str, limit: usize) -> Query {
     }
 }
 
-/// Puts a segment's tasks into the next lower one that has any, as a compaction does.
+/// Puts a segment into the next lower one, as a compaction does.
 fn compact(shelf: &mut Shelf, number: SegmentNumber) {
-    let mut lower = shelf.segments.range(..number).rev();
-    let into = lower.find(|(_, segment)| !segment.tasks.is_empty());
-    let Some(into) = into.map(|(number, _)| *number) else {
+    let lower = shelf.segments.range(..number).next_back();
+    let Some(into) = lower.map(|(number, _)| *number) else {
         return;
     };
-    let moved = std::mem::take(&mut shelf.segments.get_mut(&number).unwrap().tasks);
+    let Some(moved) = shelf.segments.remove(&number) else {
+        return;
+    };
     let target = shelf.segments.get_mut(&into).unwrap();
-    target.tasks.extend(moved);
+    target.tasks.extend(moved.tasks);
+    target.deleted.extend(moved.deleted);
     let count = |status| {
         let tasks = target.tasks.iter();
         tasks.filter(|task| task.status() == status).count() as u32
     };
     let (open, done) = (count(Status::Open), count(Status::Done));
     shelf.book.closed[into as usize] = Closed(open, done, shelf.book.seq, 1);
-    shelf.book.closed[number as usize] = Closed(0, 0, shelf.book.seq, 1);
+    shelf.book.closed[number as usize] = Closed::default();
 }
 
 #[test]

@@ -228,3 +228,75 @@ fn a_batch_that_makes_too_much_of_itself_is_refused() {
         assert_eq!(instance.fake.world().state, before);
     });
 }
+
+#[test]
+fn segments_that_lost_most_of_their_tasks_become_one() {
+    block_on(async {
+        let fake = Fake::default();
+        let (one, two) = (Instance::new(&fake), Instance::new(&fake));
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let create = json!({ "op": "create", "task": { "title": "a" } });
+            let answer = send(&one, json!(vec![create; 200])).await;
+            let results = answer.body["results"].as_array().unwrap().iter();
+            ids.extend(results.map(|result| id_of(&result["task"])));
+        }
+        assert_eq!(fake.keys("segment:").len(), 9);
+        // Two instances delete side by side, one task at a time and many at once, and somebody reads what stays.
+        let (stays, goes): (Vec<_>, Vec<_>) =
+            ids.iter().enumerate().partition(|(n, _)| n % 10 == 3);
+        let (singly, at_once) = goes.split_at(100);
+        let deleting = async {
+            for (_, id) in singly {
+                let answer = one
+                    .ask("ann", "DELETE", &format!("/api/tasks/{id}"), "")
+                    .await;
+                assert_eq!(answer.status, 204);
+            }
+        };
+        let in_batches = async {
+            for chunk in at_once.chunks(40) {
+                let chunk: Vec<Value> = chunk
+                    .iter()
+                    .map(|(_, id)| json!({ "op": "delete", "id": id }))
+                    .collect();
+                assert_eq!(send(&two, json!(chunk)).await.status, 200);
+            }
+        };
+        let reading = async {
+            for (_, id) in &stays {
+                let path = format!("/api/tasks/{id}");
+                assert_eq!(two.ask("ann", "GET", &path, "").await.status, 200);
+                let changed = one
+                    .json("ann", "PATCH", &path, json!({ "title": "b" }))
+                    .await;
+                assert_eq!(changed.body["title"], "b");
+            }
+        };
+        futures::join!(deleting, in_batches, reading);
+        assert!(
+            fake.keys("segment:").len() <= 3,
+            "{:?}",
+            fake.keys("segment:")
+        );
+        assert_eq!(one.titles("ann").await, vec!["b"; 60]);
+        let mut known = 0;
+        let mut since = 0;
+        loop {
+            let page = one
+                .ask("ann", "GET", &format!("/api/changes?since={since}"), "")
+                .await
+                .body;
+            let changes = page["changes"].as_array().unwrap();
+            if changes.is_empty() {
+                break;
+            }
+            known += changes
+                .iter()
+                .filter(|change| change.get("task").is_some())
+                .count();
+            since = page["next"].as_u64().unwrap();
+        }
+        assert_eq!(known, 60);
+    });
+}
