@@ -117,6 +117,11 @@ const TAG: &[Parameter] = &[Parameter {
         "The tag, as it is written.",
     )
 }];
+const FORMAT: Parameter = query(
+    "format",
+    words!["todotxt", "todoist-csv", "ics", "jsonl"],
+    "How the file is written. It has to be given.",
+);
 const TAGS_CHANGED: Answer = answer(
     200,
     "How many tasks were changed; a repetition changes those that an error left.",
@@ -163,6 +168,10 @@ const fn answer(
         headers,
         content,
     }
+}
+
+fn text(_: &mut SchemaGenerator) -> Value {
+    json!({ "type": "string" })
 }
 
 fn boolean(_: &mut SchemaGenerator) -> Value {
@@ -402,11 +411,14 @@ const OPERATIONS: &[Operation] = &[
         id: "importTasks",
         tag: "transfer",
         says: "Tasks out of a file. Sending it again adds nothing twice.",
-        parameters: &[query(
-            "format",
-            words!["todotxt"],
-            "How the file is written. It has to be given.",
-        )],
+        parameters: &[
+            FORMAT,
+            query(
+                "time_zone",
+                |_| json!({ "type": "string", "examples": ["Europe/Berlin"] }),
+                "The IANA zone of times that name none; without it they are local wherever the person is.",
+            ),
+        ],
         request: &[(
             "*/*",
             |_| json!({ "type": "string", "contentEncoding": "binary" }),
@@ -435,6 +447,34 @@ const OPERATIONS: &[Operation] = &[
         request: &[(JSON, of::<ParseRequest>)],
         answer: answer(200, "The meaning.", &[], &[(JSON, of::<Parsed>)]),
         problems: QUESTION,
+    },
+    Operation {
+        method: "get",
+        path: "/api/export",
+        id: "exportTasks",
+        tag: "transfer",
+        says: "All tasks in a file, oldest first, as a stream: if it is cut off, something went wrong.",
+        parameters: &[
+            FORMAT,
+            query(
+                "status",
+                words!["open", "done", "all"],
+                "Default: all. A Todoist CSV has the open ones alone.",
+            ),
+        ],
+        request: &[],
+        answer: answer(
+            200,
+            "The file.",
+            &[],
+            &[
+                ("application/jsonl", text),
+                ("text/calendar", text),
+                ("text/csv", text),
+                ("text/plain", text),
+            ],
+        ),
+        problems: &[Code::Invalid],
     },
 ];
 

@@ -71,12 +71,27 @@ pub struct NewTask {
     pub input: TaskInput,
     /// The unique part of its id: a hash of what was imported, so that a second import finds it.
     pub token: u64,
+    /// What it was elsewhere, before `input` is put on it as a patch is.
+    pub known: Known,
     /// When it was created elsewhere.
     pub created_at: Option<Instant>,
+    /// When it was last changed elsewhere, if that is known; else it counts as changed by the import.
+    pub updated_at: Option<Instant>,
     /// Whether it is done.
     pub done: bool,
     /// When it was done elsewhere, if that is known; else it counts as done at the import.
     pub completed_at: Option<Instant>,
+}
+
+/// What a copy of a task brings beyond its fields: the ids of its reminders, and its series with the occurrence that it
+/// began with. It counts as far as the fields agree with it: an id that no reminder has is lost, and a series begins anew
+/// when the due date or the rule is another.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "the fields are the task's, documented there")]
+pub struct Known {
+    pub due: Option<Due>,
+    pub reminders: Vec<Reminder>,
+    pub recurrence: Option<Recurrence>,
 }
 
 /// A field of a JSON merge patch: left out, taken away, or given.

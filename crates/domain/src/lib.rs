@@ -19,7 +19,7 @@ mod schema;
 pub mod shelf;
 pub mod task;
 
-pub use command::{Command, FieldError, FieldErrorCode, NewTask, Rejection, TaskInput};
+pub use command::{Command, FieldError, FieldErrorCode, Known, NewTask, Rejection, TaskInput};
 pub use event::{Actor, ActorKind, Event, EventKind};
 pub use ids::{AccountId, Entropy, TaskId};
 pub use instant::Instant;

@@ -335,14 +335,14 @@ impl Shelf {
             description: String::new(),
             priority: Priority::default(),
             tags: Vec::new(),
-            due: None,
-            reminders: Vec::new(),
-            recurrence: None,
+            due: new.known.due.clone(),
+            reminders: new.known.reminders.clone(),
+            recurrence: new.known.recurrence.clone(),
             position: None,
             created_seq: seq,
             seq,
             created_at: new.created_at.unwrap_or(context.now),
-            updated_at: context.now,
+            updated_at: new.updated_at.unwrap_or(context.now),
             completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
         };
         new.input.apply_to(&mut task, context)?;

@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use docket_domain::{FieldError, FieldErrorCode};
-use http::header::CONTENT_TYPE;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -77,11 +78,37 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     if length <= limit {
         Ok(read.into())
     } else {
-        Err(Problem::new(
-            Code::TooLarge,
-            format!("the body has more than {limit} bytes"),
-        ))
+        Err(too_large(limit))
     }
+}
+
+/// Reads a body of at most `limit` bytes, as [`read`] does. One that is announced as longer is refused before it is sent,
+/// if the client waits for that (`Expect: 100-continue`), or if it is so long that sending it is hopeless.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_announced(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(0);
+    if announced > limit.saturating_add(MAX_UNREAD)
+        || (announced > limit && headers.contains_key(EXPECT))
+    {
+        return Err(too_large(limit));
+    }
+    read(body, limit).await
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        Code::TooLarge,
+        format!("the body has more than {limit} bytes"),
+    )
 }
 
 /// Reads JSON; a struct is an object, on every level.

@@ -1,7 +1,10 @@
 //! What all readers share: how tasks and problems are gathered, and what bounds them.
 
 use chrono_tz::Tz;
+use docket_domain::command::{DueInput, Field, RecurrenceInput};
+use docket_domain::due::{Due, format_time};
 use docket_domain::ids::first_64_bits;
+use docket_domain::recurrence::From;
 use docket_domain::shelf::CheckRule;
 use docket_domain::{
     AccountId, Actor, ActorKind, Command, Context, Entropy, Instant, NewTask, Rejection, Shelf,
@@ -19,10 +22,26 @@ const MAX_QUOTE: usize = 80;
 /// What a reader is told about the world.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The zone of times that name none, if the person said which.
+    /// The time, for dates such as "tomorrow".
+    pub now: Instant,
+    /// The zone of times that name none, if the person said which; else they stay without.
     pub time_zone: Option<Tz>,
+    /// Knows dates in words, as in quick add; `None` for words that are anything else than a date.
+    pub read_date: ReadDate,
     /// Knows recurrence rules, as in [`Context::check_rule`].
     pub check_rule: CheckRule,
+}
+
+/// See [`Options::read_date`]: the words, the time, and the zone that they are read in.
+pub type ReadDate = fn(&str, Instant, Tz) -> Option<Dated>;
+
+/// What a date in words says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dated {
+    /// When it is due first.
+    pub due: Due,
+    /// How it comes back: the rule, and what the next date is counted from.
+    pub recurrence: Option<(String, From)>,
 }
 
 /// What a file holds.
@@ -35,6 +54,8 @@ pub struct Import {
     /// How many problems are not in the list, and the line of the first of them.
     untold: Option<(usize, usize)>,
     copies: HashMap<u64, u32>,
+    /// The line of each token.
+    taken: HashMap<u64, usize>,
 }
 
 /// What is wrong with a line.
@@ -55,6 +76,14 @@ pub enum Unreadable {
         /// The line with the first wrong byte.
         line: usize,
     },
+    /// It is not of the format that it was said to be, or was cut off.
+    #[error("line {line}: {detail}")]
+    NotOfFormat {
+        /// The line where that shows.
+        line: usize,
+        /// What is wrong.
+        detail: String,
+    },
     /// It has more tasks than are taken at once.
     #[error("the file has more than {MAX_TASKS} tasks")]
     TooManyTasks,
@@ -68,6 +97,37 @@ pub(crate) fn text(file: &[u8]) -> Result<&str, Unreadable> {
         Unreadable::NotUtf8 { line }
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// A due date as it is sent.
+pub(crate) fn due_input(due: &Due) -> DueInput {
+    DueInput {
+        date: Field::Value(due.date.format("%Y-%m-%d").to_string()),
+        time: due
+            .time
+            .map_or(Field::Absent, |time| Field::Value(format_time(time))),
+        time_zone: due
+            .time_zone
+            .map_or(Field::Absent, |zone| Field::Value(zone.name().to_owned())),
+    }
+}
+
+/// A recurrence as it is sent.
+pub(crate) fn recurrence_input(rule: String, from: From) -> RecurrenceInput {
+    let from = match from {
+        From::Due => "due",
+        From::Completion => "completion",
+    };
+    RecurrenceInput {
+        rule: Field::Value(rule),
+        from: Field::Value(from.to_owned()),
+    }
+}
+
+/// Words on one line: whatever breaks or controls a line is a space.
+pub(crate) fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
+    text.trim().chars().map(plain).collect()
 }
 
 /// The beginning of somebody's words, in quotes.
@@ -87,6 +147,7 @@ impl Import {
             problems: Vec::new(),
             untold: None,
             copies: HashMap::new(),
+            taken: HashMap::new(),
         }
     }
 
@@ -122,6 +183,14 @@ impl Import {
     pub(crate) fn add(&mut self, line: usize, task: NewTask) -> Result<(), Unreadable> {
         if let Err(detail) = self.rules(&task) {
             self.problem(line, format!("left out: {detail}"));
+            return Ok(());
+        }
+        let first = *self.taken.entry(task.token).or_insert(line);
+        if first != line {
+            self.problem(
+                line,
+                format!("left out: line {first} has this task already"),
+            );
             return Ok(());
         }
         if self.tasks.len() == MAX_TASKS {

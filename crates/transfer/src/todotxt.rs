@@ -1,14 +1,35 @@
-//! Reads todo.txt (the format of <https://github.com/todotxt/todo.txt>): one task a line.
+//! todo.txt (the format of <https://github.com/todotxt/todo.txt>): one task a line.
 //!
-//! `(A)` is high, `(B)` medium, any later letter low. `+project` becomes the tag `project`, `@context` the tag
-//! `@context`. `due:` and `rec:` (as the todo.txt apps write it: `rec:1w` counts from completion, `rec:+1w` from the
-//! due date) become the task's own fields. Any other `key:value` stays in the title.
+//! `(A)` is high, `(B)` and none medium, any later letter low. `+project` becomes the tag `project`, `@context` the tag
+//! `@context`. `due:` and `rec:` (as the todo.txt apps write it: `rec:1w` counts from completion, `rec:+1w` from the due
+//! date) become the task's own fields. Any other `key:value` stays in the title. A word of the title that would mean
+//! something is written with a backslash before it (`\\+1`).
+//!
+//! What an export cannot say, and a second import therefore loses:
+//!
+//! | | |
+//! |---|---|
+//! | description, reminders, position, series | |
+//! | due | the time and its zone |
+//! | recurrence | a rule that is more than "every so many days, weeks, months or years" (or every weekday) |
+//! | times of creation and completion | the time of the day, in UTC |
+//! | time of the last change | it is the import's |
+//!
+//! A task that was exported and changed meanwhile is another one for the import.
 
 use docket_domain::command::{DueInput, Field, RecurrenceInput};
 use docket_domain::due::parse_date;
-use docket_domain::{Instant, NewTask, TaskInput};
+use docket_domain::recurrence::From;
+use docket_domain::task::Priority;
+use docket_domain::{Instant, NewTask, Task, TaskInput};
 
-use crate::import::{Import, Options, Unreadable, quoted};
+use crate::import::{Import, Options, Unreadable, quoted, recurrence_input};
+use crate::words::{escaped, pieces, plain_rule, unescaped};
+
+/// Every weekday: "business days" are no unit of RFC 5545, so only one of them has a rule.
+const WEEKDAYS: &str = "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR";
+/// The largest number of a `rec:`.
+const MAX_INTERVAL: u32 = 999;
 
 /// Reads a whole file. Blank lines count as lines, and are nothing else.
 pub(crate) fn read(text: &str, import: &mut Import) -> Result<(), Unreadable> {
@@ -115,9 +136,10 @@ impl Words<'_> {
     /// Takes the words that mean something out of the text; what stays is the title, its spacing as it was.
     fn sift(&mut self, text: &str) -> String {
         let mut title = String::with_capacity(text.len());
-        for piece in text.split_inclusive([' ', '\t']) {
-            let word = piece.trim_end_matches([' ', '\t']);
-            if !self.take(word) {
+        for (word, piece) in pieces(text) {
+            if unescaped(word, means_something).is_some() {
+                title.push_str(piece.strip_prefix('\\').unwrap_or(piece));
+            } else if !self.take(word) {
                 title.push_str(piece);
             }
         }
@@ -174,7 +196,7 @@ impl Words<'_> {
         false
     }
 
-    /// `rec:[+]<number><d|b|w|m|y>`; business days are every weekday, so only `1b` has a rule.
+    /// `rec:[+]<number><d|b|w|m|y>`.
     fn recurrence(&self, value: &str) -> Option<RecurrenceInput> {
         let strict = value.strip_prefix('+');
         let rest = strict.unwrap_or(value);
@@ -183,26 +205,81 @@ impl Words<'_> {
             .strip_suffix(unit)?
             .parse()
             .ok()
-            .filter(|n| (1..=999).contains(n))?;
+            .filter(|n| (1..=MAX_INTERVAL).contains(n))?;
         let rule = match (unit, number) {
             ('d', n) => format!("FREQ=DAILY;INTERVAL={n}"),
-            ('b', 1) => "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR".to_owned(),
+            ('b', 1) => WEEKDAYS.to_owned(),
             ('w', n) => format!("FREQ=WEEKLY;INTERVAL={n}"),
             ('m', n) => format!("FREQ=MONTHLY;INTERVAL={n}"),
             ('y', n) => format!("FREQ=YEARLY;INTERVAL={n}"),
             _ => return None,
         };
         let from = if strict.is_some() {
-            "due"
+            From::Due
         } else {
-            "completion"
+            From::Completion
         };
-        Some(RecurrenceInput {
-            rule: Field::Value((self.options.check_rule)(&rule).ok()?),
-            from: Field::Value(from.to_owned()),
-        })
+        let rule = (self.options.check_rule)(&rule).ok()?;
+        Some(recurrence_input(rule, from))
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Whether a word of a title would be read as something else.
+fn means_something(word: &str) -> bool {
+    let key = word.split_once(':').map(|(key, _)| key);
+    (word.len() > 1 && word.starts_with(['+', '@'])) || matches!(key, Some("due" | "rec" | "pri"))
+}
+
+/// Writes a task as a line. A date of creation always stands before the title, so nothing at its beginning can be taken
+/// for a mark, a priority or a date.
+pub(crate) fn write(task: &Task, out: &mut String) {
+    let letter = match task.priority {
+        Priority::High => Some('A'),
+        Priority::Medium => None,
+        Priority::Low => Some('C'),
+    };
+    let day = |at: Instant| at.to_datetime().format("%Y-%m-%d").to_string();
+    match (task.completed_at, letter) {
+        (Some(at), _) => out.extend(["x ", &day(at), " "]),
+        (None, Some(letter)) => out.extend(["(", letter.encode_utf8(&mut [0; 4]), ") "]),
+        (None, None) => {}
+    }
+    out.extend([&day(task.created_at), " "]);
+    out.push_str(&escaped(&task.title, means_something));
+    for tag in &task.tags {
+        let mark = if tag.starts_with('@') && tag.len() > 1 {
+            " "
+        } else {
+            " +"
+        };
+        out.extend([mark, tag]);
+    }
+    if let Some(due) = &task.due {
+        out.extend([" due:", &due.date.format("%Y-%m-%d").to_string()]);
+    }
+    if let Some(recurrence) = &task.recurrence
+        && let Some(interval) = interval(recurrence.rule.as_str())
+    {
+        let strict = if recurrence.from == From::Due {
+            "+"
+        } else {
+            ""
+        };
+        out.extend([" rec:", strict, &interval]);
+    }
+    // A done task has no "(A)": this is how todo.txt apps keep it.
+    if let (Some(_), Some(letter)) = (task.completed_at, letter) {
+        out.push_str(" pri:");
+        out.push(letter);
+    }
+    out.push('\n');
+}
+
+/// A rule as `rec:` has it, if it is one of the plain ones.
+fn interval(rule: &str) -> Option<String> {
+    if rule == WEEKDAYS {
+        return Some("1b".to_owned());
+    }
+    let (unit, number) = plain_rule(rule).filter(|(_, number)| *number <= MAX_INTERVAL)?;
+    Some(format!("{number}{unit}"))
+}

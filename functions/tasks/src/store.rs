@@ -6,11 +6,14 @@ use docket_domain::idempotency::{KEPT_SECONDS, Once};
 use docket_domain::ids::SegmentNumber;
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
-use docket_domain::{AccountId, Command, Context, Entropy, Rejection, Shelf, Task, TaskId};
+use docket_domain::task::Status;
+use docket_domain::{
+    AccountId, Command, Context, Entropy, Instant, Rejection, Shelf, Task, TaskId,
+};
 use docket_service::{Caller, Code, Problem, Runtime};
 use docket_sidecar::{Entry, Error, Etag, Operation, Sidecar};
 use futures::future::{Either, join, select};
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +43,8 @@ const TURN: Duration = Duration::from_millis(500);
 const MAX_TRANSACTION: usize = 12 * 1024 * 1024;
 /// The largest outbox slot, in bytes: its events are published in calls that Dapr and the broker have to take.
 const MAX_SLOT: usize = 4 * 1024 * 1024;
+/// How many segments are read ahead of an export's reader.
+const EXPORT_READERS: usize = 4;
 /// How many segments are read at once.
 const READERS: usize = 16;
 /// How often a page's segments are read again because others wrote meanwhile.
@@ -253,6 +258,40 @@ impl<R: Runtime> Store<R> {
             self.cache.put(account, number, *directory, kept, bytes);
         }
         Ok(Some((number, segment)))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    /// The segments of an account that have tasks of a status (`None` means either), oldest first, each read about when
+    /// it is taken. The newest one is as it was at the beginning.
+    ///
+    /// # Errors
+    /// `unavailable`: now, or for a segment; then the ones before it are not all.
+    pub async fn segments(
+        &self,
+        account: &AccountId,
+        status: Option<Status>,
+    ) -> Result<impl Stream<Item = Result<Segment, Problem>> + Send + 'static, Problem> {
+        let book = self.load(account).await.map_err(unavailable)?.shelf.book;
+        let numbers: Vec<SegmentNumber> = (0..)
+            .zip(&book.closed)
+            .filter(|(_, closed)| closed.count(status) > 0)
+            .map(|(number, _)| number)
+            .collect();
+        let (store, account) = (self.clone(), account.clone());
+        let read = move |number| {
+            let (store, account) = (store.clone(), account.clone());
+            async move {
+                let segment = store.segment(&account, number).await.map_err(unavailable)?;
+                let gone = || Problem::unavailable(1, format!("no segment {number}"));
+                segment.map(|(segment, _)| segment).ok_or_else(gone)
+            }
+        };
+        let closed = stream::iter(numbers).map(read).buffered(EXPORT_READERS);
+        Ok(closed.chain(stream::once(async { Ok(book.newest) })))
     }
 
     /// The tokens of all tasks in the closed segments from `scanned` on, and the number of the newest segment.

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::recurrence::Start;
-use crate::{ActorKind, FieldErrorCode};
+use crate::recurrence::{Recurrence, Start};
+use crate::{ActorKind, FieldErrorCode, Known};
 
 const NOW: &str = "2026-11-23T08:00:00Z";
 
@@ -627,4 +627,53 @@ fn books_from_before_the_lowest_sequence_number_and_the_tags_still_read() {
     let book: Book = serde_json::from_value(json!({ "seq": 9, "closed": [[3, 1, 7]] })).unwrap();
     assert_eq!(book.closed, [Closed(3, 1, 7, 0)]);
     assert!(book.tags.is_empty());
+}
+
+#[test]
+fn a_copy_keeps_its_reminders_and_its_series_as_far_as_its_fields_agree() {
+    let mut shelf = Shelf::default();
+    let fields = json!({
+        "title": "Rent", "due": { "date": "2027-02-28" }, "reminders": [{ "before": "P1D" }],
+        "recurrence": { "rule": "monthly" },
+    });
+    let mut original = create(&mut shelf, 1, fields);
+    let start = Start {
+        index: 1,
+        due: serde_json::from_value(json!({ "date": "2027-01-31" })).unwrap(),
+    };
+    if let Some(recurrence) = &mut original.recurrence {
+        recurrence.index = 2;
+        recurrence.start = Some(start);
+    }
+    let id = original.reminders[0].id.clone();
+    for (due, keeps_its_start) in [("2027-02-28", true), ("2027-03-01", false)] {
+        let copy = NewTask {
+            input: input(json!({
+                "title": "Rent", "due": { "date": due }, "reminders": [{ "id": id, "before": "P1D" }],
+                "recurrence": { "rule": "monthly" },
+            })),
+            known: Known {
+                due: original.due.clone(),
+                reminders: original.reminders.clone(),
+                recurrence: original.recurrence.clone(),
+            },
+            updated_at: Some(Instant::MIN),
+            ..NewTask::default()
+        };
+        let tasks = vec![copy];
+        let import = Command::Import { tasks, scanned: 0 };
+        let applied = Shelf::default().apply(&import, &context(2)).unwrap();
+        let task = &applied.tasks[0];
+        let expected = if keeps_its_start {
+            original.recurrence.clone()
+        } else {
+            original.recurrence.clone().map(|recurrence| Recurrence {
+                start: None,
+                ..recurrence
+            })
+        };
+        assert_eq!(task.reminders, original.reminders);
+        assert_eq!(task.recurrence, expected);
+        assert_eq!(task.updated_at, Instant::MIN);
+    }
 }

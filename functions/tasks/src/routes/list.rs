@@ -75,7 +75,7 @@ fn read(mut given: Parameters, account: &AccountId) -> Result<Query, Problem> {
     Ok(query)
 }
 
-fn status(text: &str) -> Result<Option<Status>, Refusal> {
+pub(super) fn status(text: &str) -> Result<Option<Status>, Refusal> {
     match text {
         "open" => Ok(Some(Status::Open)),
         "done" => Ok(Some(Status::Done)),

@@ -48,6 +48,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/api/import", post(transfer::import)),
         ("/api/planner/preview", post(planner::preview)),
         ("/api/planner/parse", post(planner::parse)),
+        ("/api/export", get(transfer::export)),
         ("/internal/tasks/outbox-sweep", post(sweep)),
     ]
 }

@@ -7,6 +7,7 @@ pub(crate) mod fake;
 mod list;
 mod once;
 mod planner;
+mod transfer;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
@@ -24,6 +25,30 @@ struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
+}
+
+impl Answer {
+    async fn of(response: axum::response::Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        if let Some(length) = parts.headers.get("content-length") {
+            assert_eq!(
+                length.to_str().unwrap(),
+                bytes.len().to_string(),
+                "what is announced is what comes"
+            );
+        }
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap()
+        };
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
 }
 
 fn config() -> Config {
@@ -50,34 +75,26 @@ impl Instance {
 
     async fn send(&self, request: Request<Body>) -> Answer {
         let response = serve(&self.fake, self.router.clone(), request).await;
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        if let Some(length) = parts.headers.get("content-length") {
-            assert_eq!(
-                length.to_str().unwrap(),
-                bytes.len().to_string(),
-                "what is announced is what comes"
-            );
-        }
-        let body = if bytes.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&bytes).unwrap()
-        };
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        }
+        Answer::of(response).await
     }
 
     async fn ask(&self, account: &str, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        self.send(self.request(account, method, path, body)).await
+    }
+
+    fn request(
+        &self,
+        account: &str,
+        method: &str,
+        path: &str,
+        body: impl Into<Body>,
+    ) -> Request<Body> {
         let token = self.fake.token(account, |_, _, _| {});
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {token}"));
-        self.send(request.body(body.into()).unwrap()).await
+        request.body(body.into()).unwrap()
     }
 
     async fn json(&self, account: &str, method: &str, path: &str, body: Value) -> Answer {
@@ -455,29 +472,6 @@ fn bad_input_gets_a_clear_error_and_changes_nothing() {
             ("GET", "/api/tasks?colour=red", vec![], 422, "invalid"),
             ("PUT", &task, vec![], 405, "method_not_allowed"),
             ("GET", "/api/other", vec![], 404, "not_found"),
-            ("POST", "/api/import", vec![], 422, "invalid"),
-            ("POST", "/api/import?format=xls", vec![], 422, "invalid"),
-            (
-                "POST",
-                "/api/import?format=todotxt&time_zone=Mars/Olympus",
-                vec![],
-                422,
-                "invalid",
-            ),
-            (
-                "POST",
-                "/api/import?format=todotxt",
-                b"ok\n\xff\n".to_vec(),
-                400,
-                "malformed",
-            ),
-            (
-                "POST",
-                "/api/import?format=todotxt",
-                vec![b'a'; 9_000_000],
-                413,
-                "too_large",
-            ),
         ];
         for (method, path, body, status, code) in cases {
             let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
@@ -800,47 +794,5 @@ fn a_slot_that_was_taken_anew_is_not_freed() {
         instance.fake.world().state.insert(slot.clone(), other);
         instance.fake.settle().await;
         assert_eq!(instance.fake.keys("outbox:"), [slot]);
-    });
-}
-
-#[test]
-fn a_file_is_imported_once_however_often_it_is_sent() {
-    block_on(async {
-        let instance = instance();
-        let file = include_str!("../../../../tests/data/todo.txt");
-        let path = "/api/import?format=todotxt";
-        let first = instance.ask("ann", "POST", path, file).await;
-        assert_eq!(
-            (&first.body["created"], &first.body["skipped"]),
-            (&json!(28), &json!(0))
-        );
-        assert_eq!(first.body["problems"].as_array().unwrap().len(), 2);
-        let again = instance.ask("ann", "POST", path, file).await;
-        assert_eq!(
-            (&again.body["created"], &again.body["skipped"]),
-            (&json!(0), &json!(28))
-        );
-        assert_eq!(instance.titles("ann").await.len(), 28);
-        assert_eq!(
-            instance.ask("ann", "GET", "/api/tasks", "").await.body["total"],
-            25
-        );
-
-        let many: String = (0..1_000).map(|n| format!("line {n}\n")).collect();
-        let (one, two) = futures::join!(
-            instance.ask("bob", "POST", path, many.clone()),
-            instance.ask("bob", "POST", path, many.clone()),
-        );
-        let sum =
-            |field: &str| one.body[field].as_u64().unwrap() + two.body[field].as_u64().unwrap();
-        assert_eq!(
-            (sum("created"), sum("skipped")),
-            (1_000, 1_000),
-            "{} {}",
-            one.body,
-            two.body
-        );
-        instance.fake.settle().await;
-        assert_eq!(instance.fake.events("task-events").len(), 1_028);
     });
 }
