@@ -1,5 +1,6 @@
 //! One module a subcommand; each has its `Args` and `run`.
 
+pub mod bench;
 pub mod build;
 pub mod doctor;
 pub mod down;
@@ -63,6 +64,8 @@ enum Command {
     Events(events::Args),
     /// Run the tests
     Test(test::Args),
+    /// Measure a stack of its own beside its raw sidecar
+    Bench(bench::Options),
     /// Check the project's own rules
     Tidy(tidy::Args),
     /// Check this machine for what the project needs
@@ -81,6 +84,7 @@ impl Cli {
             Command::Token(args) => args.run(&global).await,
             Command::Events(args) => args.run(&global).await,
             Command::Test(args) => args.run(&global).await,
+            Command::Bench(options) => options.run(&global).await,
             Command::Tidy(args) => args.run(&global).await,
             Command::Doctor(args) => args.run(&global).await,
         };

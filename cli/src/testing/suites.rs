@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use tokio::process::Command;
 
-use super::{oracle, runner, tour};
+use super::{bench, oracle, runner, tour};
 use crate::build::{self, cargo};
 use crate::layout::{Ports, Project};
 use crate::{machine, tidy};
@@ -28,13 +28,15 @@ pub enum Suite {
     System,
     /// A whole stack whose parts are killed
     Faults,
+    /// A smoke run of the bench
+    Bench,
     /// Every command of the README, with the output that it tells
     Tour,
 }
 
 impl Suite {
     /// All of them, in the order that they run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Tidy,
         Self::Lint,
         Self::Unit,
@@ -42,6 +44,7 @@ impl Suite {
         Self::Sidecars,
         Self::System,
         Self::Faults,
+        Self::Bench,
         Self::Tour,
     ];
 
@@ -56,6 +59,7 @@ impl Suite {
             Self::Sidecars => "sidecars",
             Self::System => "system",
             Self::Faults => "faults",
+            Self::Bench => "bench",
             Self::Tour => "tour",
         }
     }
@@ -69,6 +73,7 @@ impl Suite {
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, self.name()).await,
+            Self::Bench => smoke(project).await,
             Self::Tour => tour(project).await,
         }
     }
@@ -235,9 +240,15 @@ async fn on_stacks(project: &Project, test: &str) -> anyhow::Result<usize> {
     cargo_tests(&mut command).await
 }
 
+/// Measures everything once, so that the bench works whenever it is wanted.
+async fn smoke(project: &Project) -> anyhow::Result<usize> {
+    bench::run(project, &["--quick".to_owned()]).await?;
+    Ok(1)
+}
+
 /// This program's file. Cargo may have put a newer link of it in its place since it was started:
 /// then Linux tells the old file's name with a remark, and the new file does as well.
-fn this_program() -> anyhow::Result<PathBuf> {
+pub fn this_program() -> anyhow::Result<PathBuf> {
     let told = std::env::current_exe().context("this program has no path")?;
     Ok(without_remark(told))
 }
