@@ -1,15 +1,15 @@
 //! Publishing the events that wait in the outbox ring, in order, and freeing their slots.
 //!
 //! Whoever stores a change delivers it after the answer. What the requests of an instance have to deliver, one of
-//! them delivers together: under load a batch costs hardly more than a single change.
+//! them delivers together: the first at once, and what came meanwhile in the next batch, which hardly costs more than a
+//! single change.
 //!
-//! If the account's slot before is still taken, its deliverer is at work and will find this one: after freeing a slot
-//! it looks at the book for what came after. What nobody delivered, the sweep does. So an event may be published
-//! twice, but never before an earlier one of its account.
+//! If the account's slot before is still taken, another instance is delivering it: this one looks again until it is
+//! free. What nobody delivered, the sweep does. So an event may be published twice, but never before an earlier one of
+//! its account.
 
 use docket_domain::event::{TASK_EVENTS, TASK_UPDATES};
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
-use docket_domain::shelf::book_key;
 use docket_domain::{AccountId, Entropy, Event};
 use docket_service::Runtime;
 use docket_service::serve::log_background;
@@ -30,6 +30,10 @@ const CALL: Duration = Duration::from_secs(5);
 const GRACE_MILLIS: i64 = 2_000;
 /// How many slots are delivered together.
 const BATCH: usize = 64;
+/// How long the next batch gathers: far less than anybody notices, and enough for several changes under load.
+const GATHER: Duration = Duration::from_millis(4);
+/// The longest time between two looks at a slot that another instance holds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// How many events leave in one call.
 const EVENTS: usize = 100;
 /// Of how many accounts an instance remembers the last change that it delivered.
@@ -50,14 +54,24 @@ pub struct Outbox<R> {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Held>,
+    /// What waits for a slot that another instance holds.
+    blocked: Blocked,
     /// Whether a request is at it.
     attended: bool,
     /// The last change that was delivered of an account: what comes right after it need not look for its slot.
     delivered: HashMap<AccountId, String>,
     /// Whether a sweep is under way: while the broker is away, sweeps take longer than they are apart.
     sweeping: bool,
-    /// Changes that were found in the book and taken along, before the requests that made them got here themselves.
-    taken_along: HashSet<String>,
+    /// Slots that this instance freed: most likely they still are.
+    freed: Vec<u16>,
+}
+
+#[derive(Default)]
+struct Blocked {
+    held: Vec<Held>,
+    /// When to look again, on the clock that never goes back, and how long that was after the last look.
+    at: Duration,
+    pause: Duration,
 }
 
 impl<R: Runtime> Outbox<R> {
@@ -74,9 +88,6 @@ impl<R: Runtime> Outbox<R> {
     pub async fn deliver(&self, slot: u16, entry: Slot) {
         {
             let mut queue = self.queue();
-            if queue.taken_along.remove(&entry.change) {
-                return;
-            }
             queue.waiting.push((slot, entry));
             if std::mem::replace(&mut queue.attended, true) {
                 return;
@@ -87,30 +98,49 @@ impl<R: Runtime> Outbox<R> {
             over: false,
         };
         while let Some(batch) = attending.next() {
-            if let Err(error) = self.deliver_batch(chains(batch)).await {
+            match self.deliver_batch(chains(batch)).await {
+                Ok(Delivered { freed, blocked }) => self.look_again(freed > 0, blocked),
                 // Nothing is lost: the slots stay taken, and the sweep finds them.
-                log_background("warn", &format!("left to the sweep: {}", describe(&error)));
+                Err(error) => {
+                    log_background("warn", &format!("left to the sweep: {}", describe(&error)));
+                }
+            }
+            if let Some(pause) = attending.pause() {
+                self.runtime.sleep(pause).await;
             }
         }
     }
 
-    /// Publishes and frees the chains, and what came after them meanwhile. Gives how many slots that were.
-    async fn deliver_batch(&self, mut chains: Vec<Vec<Held>>) -> Result<usize, Error> {
-        let mut freed = 0;
-        while !chains.is_empty() {
-            chains = self.ready(chains).await?;
-            self.publish(&chains).await?;
-            self.free(&chains).await?;
-            self.remember(&chains);
-            freed += chains.iter().map(Vec::len).sum::<usize>();
-            chains = self.after(&chains).await?;
-        }
-        Ok(freed)
+    /// Keeps what is blocked for another look: soon at first, then less and less often.
+    fn look_again(&self, progress: bool, blocked: Vec<Held>) {
+        let now = self.runtime.elapsed();
+        let mut queue = self.queue();
+        let all = &mut queue.blocked;
+        all.pause = if progress {
+            GATHER
+        } else {
+            (all.pause * 2).clamp(GATHER, LONGEST_PAUSE)
+        };
+        all.at = now + all.pause;
+        all.held.extend(blocked);
     }
 
-    /// Cuts each chain off where the slot before is still taken by a change that is not in the chain: its deliverer
-    /// takes care of the rest.
-    async fn ready(&self, chains: Vec<Vec<Held>>) -> Result<Vec<Vec<Held>>, Error> {
+    /// Publishes and frees what of the chains can be.
+    async fn deliver_batch(&self, chains: Vec<Vec<Held>>) -> Result<Delivered, Error> {
+        let (ready, blocked) = self.ready(chains).await?;
+        self.publish(&ready).await?;
+        self.free(&ready).await?;
+        self.remember(&ready);
+        let freed = ready.iter().map(Vec::len).sum();
+        // What has waited for so long that a sweep looks at it is the sweep's.
+        let late = self.runtime.now().plus_millis(-GRACE_MILLIS);
+        let young = |(_, entry): &Held| entry.at > late;
+        let blocked = blocked.into_iter().filter(young).collect();
+        Ok(Delivered { freed, blocked })
+    }
+
+    /// Cuts each chain off where the slot before is still taken by a change that is not in the chain.
+    async fn ready(&self, chains: Vec<Vec<Held>>) -> Result<(Vec<Vec<Held>>, Vec<Held>), Error> {
         let mut unsure: Vec<Taken> = Vec::new();
         {
             let queue = self.queue();
@@ -127,22 +157,25 @@ impl<R: Runtime> Outbox<R> {
                 }
             }
         }
-        let taken: Vec<Taken> = self
+        let taken: HashSet<String> = self
             .still_taken(&unsure)
             .await?
             .into_iter()
-            .map(|(taken, _)| taken)
+            .map(|(taken, _)| taken.change)
             .collect();
-        let ready = chains.into_iter().map(|chain| {
-            let free = |(_, entry): &Held| {
-                entry
-                    .after
-                    .as_ref()
-                    .is_none_or(|after| !taken.contains(after))
+        let (mut ready, mut blocked) = (Vec::with_capacity(chains.len()), Vec::new());
+        for mut chain in chains {
+            let is_blocked = |(_, entry): &Held| {
+                let after = entry.after.as_ref();
+                after.is_some_and(|after| taken.contains(&after.change))
             };
-            chain.into_iter().take_while(free).collect::<Vec<_>>()
-        });
-        Ok(ready.filter(|chain| !chain.is_empty()).collect())
+            let cut = chain.iter().position(is_blocked).unwrap_or(chain.len());
+            blocked.extend(chain.drain(cut..));
+            if !chain.is_empty() {
+                ready.push(chain);
+            }
+        }
+        Ok((ready, blocked))
     }
 
     /// Publishes the events of the chains, each account's in order.
@@ -207,6 +240,11 @@ impl<R: Runtime> Outbox<R> {
 
     fn remember(&self, chains: &[Vec<Held>]) {
         let mut queue = self.queue();
+        queue
+            .freed
+            .extend(chains.iter().flatten().map(|(slot, _)| *slot));
+        let surplus = queue.freed.len().saturating_sub(BATCH);
+        queue.freed.drain(..surplus);
         if queue.delivered.len() + chains.len() > REMEMBERED {
             queue.delivered.clear();
         }
@@ -215,68 +253,6 @@ impl<R: Runtime> Outbox<R> {
                 .delivered
                 .insert(entry.account.clone(), entry.change.clone());
         }
-    }
-
-    /// What the chains' accounts have stored after them, and nobody has delivered yet.
-    async fn after(&self, chains: &[Vec<Held>]) -> Result<Vec<Vec<Held>>, Error> {
-        let last: Vec<(String, &str)> = chains
-            .iter()
-            .filter_map(|chain| chain.last())
-            .map(|(_, entry)| (book_key(&entry.account), entry.change.as_str()))
-            .collect();
-        let keys: Vec<String> = last.iter().map(|(key, _)| key.clone()).collect();
-        let mut found = Vec::new();
-        for item in self.read(&keys).await? {
-            let Some(data) = item.data else { continue };
-            let Some((_, last)) = last.iter().find(|(key, _)| *key == item.key) else {
-                continue;
-            };
-            let chain = self
-                .back_to(parse::<Tail>(data.get().as_bytes())?.tail, last)
-                .await?;
-            if !chain.is_empty() {
-                found.push(chain);
-            }
-        }
-        Ok(found)
-    }
-
-    /// The slots from `tail` back to the change `last`, as far as they are still taken, oldest first.
-    async fn back_to(&self, tail: Option<Taken>, last: &str) -> Result<Vec<Held>, Error> {
-        let mut chain = Vec::new();
-        let mut next = tail;
-        while let Some(taken) = next.filter(|taken| taken.change != last) {
-            // What waits in this instance's queue is on its way already.
-            if self
-                .queue()
-                .waiting
-                .iter()
-                .any(|(_, entry)| entry.change == taken.change)
-            {
-                break;
-            }
-            let Some(item) = self.read(&[slot_key(taken.slot)]).await?.into_iter().next() else {
-                break;
-            };
-            let Some(data) = item.data else { break };
-            let entry: Slot = parse(data.get().as_bytes())?;
-            if entry.change != taken.change {
-                break;
-            }
-            next = entry.after.clone();
-            chain.push((taken.slot, entry));
-        }
-        let mut queue = self.queue();
-        if queue.taken_along.len() + chain.len() > REMEMBERED {
-            // Those of other instances never get here.
-            queue.taken_along.clear();
-        }
-        queue
-            .taken_along
-            .extend(chain.iter().map(|(_, entry)| entry.change.clone()));
-        drop(queue);
-        chain.reverse();
-        Ok(chain)
     }
 
     /// Which of the slots the same changes still have, in the order asked, with their etags.
@@ -306,6 +282,12 @@ impl<R: Runtime> Outbox<R> {
             [key] => Ok(vec![self.sidecar.get_item(STATE, key).await?]),
             keys => self.sidecar.get_states(STATE, keys).await,
         }
+    }
+
+    /// A slot that is most likely free: one that this instance freed, or any.
+    pub fn likely_free(&self, entropy: u64) -> u16 {
+        let freed = self.queue().freed.pop();
+        freed.unwrap_or((entropy % u64::from(SLOTS)) as u16)
     }
 
     /// A slot that nobody has, chosen by chance among all such; `None` when the ring is full.
@@ -356,7 +338,7 @@ impl<R: Runtime> Outbox<R> {
         let mut swept = Ok(0);
         for batch in chains.chunks(BATCH) {
             match (self.deliver_batch(batch.to_vec()).await, &mut swept) {
-                (Ok(freed), Ok(total)) => *total += freed,
+                (Ok(delivered), Ok(total)) => *total += delivered.freed,
                 (Ok(_), Err(_)) => {}
                 (Err(error), _) => swept = Err(error),
             }
@@ -369,10 +351,12 @@ impl<R: Runtime> Outbox<R> {
     }
 }
 
-/// The part of a book that says what came last.
-#[derive(serde::Deserialize)]
-struct Tail {
-    tail: Option<Taken>,
+/// What came of a batch.
+struct Delivered {
+    /// How many slots were freed.
+    freed: usize,
+    /// What has to wait for a slot that another instance holds.
+    blocked: Vec<Held>,
 }
 
 /// That a request delivers for its instance; when it is cut off, the next one does.
@@ -382,13 +366,35 @@ struct Attending<'a, R: Runtime> {
 }
 
 impl<R: Runtime> Attending<'_, R> {
-    /// What is to be delivered next; with nothing left, whoever has something new attends to it himself.
+    /// What is to be delivered next, none if something is only to be waited for. With nothing left at all, whoever has
+    /// something new attends to it himself.
     fn next(&mut self) -> Option<Vec<Held>> {
+        let now = self.outbox.runtime.elapsed();
         let mut queue = self.outbox.queue();
+        if queue.blocked.at <= now {
+            let held = std::mem::take(&mut queue.blocked.held);
+            queue.waiting.splice(0..0, held);
+        }
         let some = queue.waiting.len().min(BATCH);
-        queue.attended = some > 0;
-        self.over = some == 0;
-        (some > 0).then(|| queue.waiting.drain(..some).collect())
+        queue.attended = some > 0 || !queue.blocked.held.is_empty();
+        self.over = !queue.attended;
+        queue
+            .attended
+            .then(|| queue.waiting.drain(..some).collect())
+    }
+
+    /// How long to wait for the next batch; `None` if there is nothing to wait for.
+    fn pause(&self) -> Option<Duration> {
+        let queue = self.outbox.queue();
+        let left = queue
+            .blocked
+            .at
+            .saturating_sub(self.outbox.runtime.elapsed());
+        match (queue.waiting.is_empty(), queue.blocked.held.is_empty()) {
+            (false, _) => Some(GATHER),
+            (true, false) => Some(left),
+            (true, true) => None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use docket_domain::changes;
 use docket_domain::find::{Page, Query, Segments};
 use docket_domain::idempotency::{KEPT_SECONDS, Once};
 use docket_domain::ids::SegmentNumber;
-use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
+use docket_domain::outbox::{Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
 use docket_domain::task::Status;
 use docket_domain::{
@@ -45,6 +45,8 @@ const MAX_TRANSACTION: usize = 12 * 1024 * 1024;
 const MAX_SLOT: usize = 4 * 1024 * 1024;
 /// How many segments are read ahead of an export's reader.
 const EXPORT_READERS: usize = 4;
+/// After so many taken slots in a row, one that is free is looked for in the whole ring.
+const COLLISIONS: u32 = 3;
 /// How many segments are read at once.
 const READERS: usize = 16;
 /// How often a page's segments are read again because others wrote meanwhile.
@@ -78,6 +80,8 @@ struct Attempt {
     slot: u16,
     entry: Slot,
     book: Option<Etag>,
+    /// How often in a row the slot was taken.
+    collisions: u32,
 }
 
 impl<R: Runtime> Store<R> {
@@ -441,15 +445,17 @@ impl<R: Runtime> Store<R> {
         let (loaded, kept) = join(loading, self.kept(keeping)).await;
         let (loaded, kept) = (loaded?, kept?);
         let change = context.entropy.change_id();
-        let mut ring_scan = false;
+        let mut collisions = 0;
         if let Some(before) = last.take() {
             if loaded.shelf.book.recent.contains(&change) {
                 // The try before was stored, though its answer got lost.
                 self.deliver(before.slot, before.entry);
                 return Ok(Some(Done::Now(before.applied)));
             }
-            // The book is as it was, so what was refused is the slot: somebody has it.
-            ring_scan = loaded.etags.book == before.book;
+            if loaded.etags.book == before.book {
+                // The book is as it was, so what was refused is the slot: somebody has it.
+                collisions = before.collisions + 1;
+            }
         }
         if let (Some(kept), Some(Keeping { once, .. })) = (kept, keeping) {
             if kept.fingerprint == once.fingerprint {
@@ -479,13 +485,12 @@ impl<R: Runtime> Store<R> {
             }
             return Ok(Some(Done::Now(applied)));
         }
-        let slot = if ring_scan {
+        let slot = if collisions < COLLISIONS {
             self.outbox
-                .free_slot(context.entropy)
-                .await?
-                .ok_or(Failure::RingFull)?
+                .likely_free(slot_entropy(context.entropy, round))
         } else {
-            random_slot(context.entropy, round)
+            let free = self.outbox.free_slot(context.entropy).await?;
+            free.ok_or(Failure::RingFull)?
         };
         let after = loaded.shelf.seal(Taken {
             slot,
@@ -513,6 +518,7 @@ impl<R: Runtime> Store<R> {
             slot,
             entry,
             book: loaded.etags.book,
+            collisions,
         };
         match self.sidecar.transact(STATE, &operations).await {
             Ok(()) => {
@@ -722,9 +728,9 @@ fn read<V: DeserializeOwned>(entry: Entry) -> Result<(V, Etag), Error> {
     Ok((value, entry.etag))
 }
 
-fn random_slot(entropy: Entropy, round: u32) -> u16 {
-    let bits = (entropy.0 >> 64) as u64 ^ u64::from(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (bits % u64::from(SLOTS)) as u16
+/// Other bits for each round of a change.
+fn slot_entropy(entropy: Entropy, round: u32) -> u64 {
+    (entropy.0 >> 64) as u64 ^ u64::from(round).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// How long to wait before the next round: at most 1, 2, 4 … 32 ms, different for each change.
