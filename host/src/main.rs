@@ -59,6 +59,12 @@ struct Arguments {
     /// Requests that one component works on at once; more wait
     #[arg(long, default_value_t = 128, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1024))]
     concurrency: u32,
+    /// Requests that one instance serves in its life
+    #[arg(long, default_value_t = 128, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    max_instance_reuse_count: u32,
+    /// Requests that one instance serves at once
+    #[arg(long, default_value_t = 16, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    max_instance_concurrent_reuse_count: u32,
     /// Open connections; more wait
     #[arg(long, default_value_t = 1024, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
@@ -130,6 +136,8 @@ async fn run_until_stopped(arguments: Arguments, log: Log) -> anyhow::Result<()>
             background: Duration::from_secs(arguments.background_timeout),
             memory: usize::try_from(arguments.memory_limit)? << 20,
             concurrency: usize::try_from(arguments.concurrency)?,
+            reuse: usize::try_from(arguments.max_instance_reuse_count)?,
+            concurrent_reuse: usize::try_from(arguments.max_instance_concurrent_reuse_count)?,
         },
         only: arguments.components.into_iter().collect::<BTreeSet<_>>(),
         log: log.clone(),

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
@@ -21,12 +21,12 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 use crate::guest::{Guest, InFlight, Shared, Verdict, on_epoch};
 use crate::log::Level;
 
-/// Requests that one instance serves in its life, as in Spin.
-const REQUESTS_PER_INSTANCE: usize = 128;
-/// Requests that one instance serves at once, as in Spin.
-const REQUESTS_AT_ONCE: usize = 16;
 /// How long an instance waits for its next request.
 const IDLE: Duration = Duration::from_secs(10);
+/// How long a request waits for an instance that is just taking on another one, before a new one may be made for it.
+/// Without it, requests that come at the same moment would each get an instance of their own, though all of them mostly
+/// wait for the network.
+const PATIENCE: Duration = Duration::from_millis(3);
 
 /// Bounds on how a component runs.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,10 @@ pub struct Limits {
     pub memory: usize,
     /// Requests that one component works on at once.
     pub concurrency: usize,
+    /// Requests that one instance serves in its life.
+    pub reuse: usize,
+    /// Requests that one instance serves at once.
+    pub concurrent_reuse: usize,
 }
 
 impl Default for Limits {
@@ -51,6 +55,8 @@ impl Default for Limits {
             background: Duration::from_secs(60),
             memory: 256 << 20,
             concurrency: 128,
+            reuse: 128,
+            concurrent_reuse: 16,
         }
     }
 }
@@ -71,6 +77,8 @@ pub enum Failure {
 pub struct Pool {
     handler: ProxyHandler<Component>,
     places: Arc<Semaphore>,
+    /// One request at a time enters an instance.
+    entry: Arc<Semaphore>,
     limits: Limits,
     shared: Arc<Shared>,
 }
@@ -96,6 +104,7 @@ impl Pool {
         Self {
             handler: ProxyHandler::new(component),
             places: Arc::new(Semaphore::new(limits.concurrency)),
+            entry: Arc::new(Semaphore::new(1)),
             limits,
             shared,
         }
@@ -122,7 +131,9 @@ impl Pool {
             );
             return Err(Failure::Unavailable);
         };
-        let in_flight = Arc::new(InFlight::new(id.to_owned()));
+        let entry = tokio::time::timeout(PATIENCE, Arc::clone(&self.entry).acquire_owned()).await;
+        let entry = entry.ok().and_then(Result::ok);
+        let in_flight = Arc::new(InFlight::new(id.to_owned(), entry));
         let error = match self.handler.handle(Arc::clone(&in_flight), request).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
@@ -187,25 +198,39 @@ impl HandlerState for Component {
         let proxy = tokio::time::timeout(self.limits.request, instantiation)
             .await
             .map_err(|_| wasmtime::format_err!("instantiation took too long"))??;
+        let entering = Entering::default();
         Ok(Instance {
             store,
             proxy,
             view: Guest::http,
             expiration: Expiration {
+                entering: entering.clone(),
                 limits: self.limits,
                 stop: Box::pin(self.stop.clone().cancelled_owned()),
                 sleep: Box::pin(tokio::time::sleep(IDLE)),
             },
             state: Worker {
+                entering,
                 shared: Arc::clone(&self.shared),
-                limit: self.limits.request,
+                limits: self.limits,
             },
         })
     }
 }
 
+/// The permit of the request that is entering an instance, until the instance is ready for another one.
+#[derive(Clone, Default)]
+struct Entering(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Entering {
+    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    }
+}
+
 /// Says when an instance has to go.
 struct Expiration {
+    entering: Entering,
     limits: Limits,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     sleep: Pin<Box<Sleep>>,
@@ -218,6 +243,8 @@ impl WorkerExpiration for Expiration {
         status: WorkerStatus,
         start: Instant,
     ) -> Poll<()> {
+        // The instance is asked for its end whenever all that it works on is waiting: it can take on another request.
+        self.entering.set(None);
         let limit = match status {
             WorkerStatus::Idle => {
                 if self.stop.as_mut().poll(cx).is_ready() {
@@ -241,8 +268,9 @@ impl WorkerExpiration for Expiration {
 
 /// Says what an instance takes on, and clears up after it.
 struct Worker {
+    entering: Entering,
     shared: Arc<Shared>,
-    limit: Duration,
+    limits: Limits,
 }
 
 impl WorkerState for Worker {
@@ -250,9 +278,9 @@ impl WorkerState for Worker {
     type RequestData = Arc<InFlight>;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= REQUESTS_PER_INSTANCE {
+        if total >= self.limits.reuse {
             ShouldAccept::Never
-        } else if concurrent >= REQUESTS_AT_ONCE {
+        } else if concurrent >= self.limits.concurrent_reuse {
             ShouldAccept::No
         } else {
             ShouldAccept::Yes
@@ -265,8 +293,9 @@ impl WorkerState for Worker {
         request: Arc<InFlight>,
         task: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        self.entering.set(request.take_entry());
         store.data_mut().start(task, request);
-        Box::pin(tokio::time::sleep(self.limit))
+        Box::pin(tokio::time::sleep(self.limits.request))
     }
 
     fn drop(&self, mut store: Store<Guest>, result: wasmtime::Result<()>) {

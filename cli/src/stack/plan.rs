@@ -535,6 +535,13 @@ fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
     }
 }
 
+/// How many requests an instance serves in its life. Spin's 128 would end it several times a second under load, and with
+/// it what it remembers: verified tokens, segments, slots.
+const INSTANCE_REUSE: u32 = 10_000;
+/// How many requests an instance serves at once. Most of a request is waiting for the sidecar; changes of one account
+/// that are in one instance take turns and do not race.
+const INSTANCE_CONCURRENCY: u32 = 64;
+
 fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
     let port = from.ports.app();
     let listen = Ports::address(port).to_string();
@@ -546,7 +553,12 @@ fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
                 .with("manifest", from.project.manifest())
                 .with("listen", listen.clone())
                 .with("cache-dir", from.data.cache())
-                .with("log-format", "json");
+                .with("log-format", "json")
+                .with("max-instance-reuse-count", INSTANCE_REUSE.to_string())
+                .with(
+                    "max-instance-concurrent-reuse-count",
+                    INSTANCE_CONCURRENCY.to_string(),
+                );
             (program.clone(), flags.0)
         }
         Host::Spin(program, _) => {
@@ -555,7 +567,12 @@ fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
                 .with("listen", listen.clone())
                 .with("state-dir", from.data.run().join("spin"))
                 // Its own copy of what the functions print would grow without bound.
-                .with("log-dir", "");
+                .with("log-dir", "")
+                .with("max-instance-reuse-count", INSTANCE_REUSE.to_string())
+                .with(
+                    "max-instance-concurrent-reuse-count",
+                    INSTANCE_CONCURRENCY.to_string(),
+                );
             arguments.extend(flags.0);
             (program.clone(), arguments)
         }
