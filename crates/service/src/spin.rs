@@ -5,7 +5,7 @@ use docket_domain::{Entropy, Instant};
 use docket_sidecar::{Transport, TransportError};
 use futures::future::{Either, select};
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::wit_bindgen::StreamWriter;
 use spin_sdk::wasip3::wit_stream;
@@ -34,10 +34,14 @@ impl Transport for Spin {
                 .await
                 .map_err(|error| failed(&error))?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER)
-                .collect()
-                .await
-                .map_err(|error| failed(&error))?;
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    TransportError::TooLarge(MAX_ANSWER)
+                } else {
+                    failed(&error)
+                }
+            })?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         };
         match select(pin!(exchange), pin!(self.sleep(limit))).await {

@@ -65,6 +65,14 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the answer was too large to be taken: asking for less may work.
+    pub fn is_too_large(&self) -> bool {
+        let too_large = |source: &TransportError| matches!(source, TransportError::TooLarge(_));
+        matches!(self, Self::Transport { source, .. } if too_large(source))
+    }
+}
+
 /// What need not be escaped in a path segment (RFC 3986: unreserved characters and `:`).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')

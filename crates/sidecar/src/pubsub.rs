@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 
 use crate::{Error, Sidecar, Transport, encode, escape, parse};
@@ -14,10 +14,28 @@ const CLOUD_EVENT: &str = "application/cloudevents+json";
 /// A CloudEvent to publish.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// The whole event, in the structured JSON form of CloudEvents 1.0.
-    pub event: Value,
-    /// Messages of one key stay in order: they go to one partition.
-    pub key: String,
+    event: Box<RawValue>,
+    key: String,
+}
+
+impl Message {
+    /// A message of the whole `event`, in the structured JSON form of CloudEvents 1.0. Messages of one key stay in
+    /// order: they go to one partition.
+    ///
+    /// # Errors
+    /// The event is not JSON: a map with keys that are no strings.
+    pub fn new(event: &impl Serialize, key: String) -> Result<Self, Error> {
+        let event = to_raw_value(event).map_err(|e| Error::Malformed {
+            call: "publish",
+            detail: e.to_string(),
+        })?;
+        Ok(Self { event, key })
+    }
+
+    /// How many bytes the event has.
+    pub fn size(&self) -> usize {
+        self.event.get().len()
+    }
 }
 
 impl<T: Transport> Sidecar<T> {
@@ -65,7 +83,7 @@ impl<T: Transport> Sidecar<T> {
         struct Entry<'a> {
             #[serde(rename = "entryId")]
             id: String,
-            event: &'a Value,
+            event: &'a RawValue,
             #[serde(rename = "contentType")]
             content_type: &'static str,
             metadata: BTreeMap<&'static str, &'a str>,

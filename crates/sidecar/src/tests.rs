@@ -154,10 +154,7 @@ fn a_deletion_tells_whether_it_met_the_version() {
 
 #[test]
 fn one_message_is_published_alone_and_many_in_bulk() {
-    let message = |n: u8| Message {
-        event: json!({ "id": n }),
-        key: "ann".to_owned(),
-    };
+    let message = |n: u8| Message::new(&json!({ "id": n }), "ann".to_owned()).unwrap();
     let none = sidecar(500, "", "");
     block_on(none.publish("pubsub", "t", &[])).unwrap();
     let one = sidecar(204, "", "");

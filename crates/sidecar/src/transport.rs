@@ -21,6 +21,9 @@ pub enum TransportError {
     /// It took too long.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+    /// The answer has more bytes than are taken.
+    #[error("an answer of more than {0} bytes")]
+    TooLarge(usize),
     /// Not connected, cut off, or not HTTP.
     #[error("{0}")]
     Failed(String),

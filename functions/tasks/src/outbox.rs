@@ -10,13 +10,13 @@
 
 use docket_domain::event::{TASK_EVENTS, TASK_UPDATES};
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
-use docket_domain::{AccountId, Entropy, Event};
+use docket_domain::{AccountId, Entropy};
 use docket_service::Runtime;
 use docket_service::serve::log_background;
 use docket_sidecar::{Error, Etag, Item, Message, Operation, Sidecar};
 use futures::future::try_join;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,19 +28,40 @@ pub const PUBSUB: &str = "pubsub";
 const CALL: Duration = Duration::from_secs(5);
 /// The sweep leaves a slot to its own deliverer for this long.
 const GRACE_MILLIS: i64 = 2_000;
-/// How many slots are delivered together.
+/// How many slots are delivered together, and how many bytes they hold at most, unless a single one has more.
 const BATCH: usize = 64;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes of the ring a sweep takes on; the next one goes on with the rest.
+const SWEEP_BYTES: usize = 32 * 1024 * 1024;
 /// How long the next batch gathers: far less than anybody notices, and enough for several changes under load.
 const GATHER: Duration = Duration::from_millis(4);
 /// The longest time between two looks at a slot that another instance holds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
-/// How many events leave in one call.
+/// How many events leave in one call, and how many bytes they have at most, unless a single one has more.
 const EVENTS: usize = 100;
+const EVENT_BYTES: usize = 2 * 1024 * 1024;
 /// Of how many accounts an instance remembers the last change that it delivered.
 const REMEMBERED: usize = 256;
 
 /// A taken slot and what it holds.
-type Held = (u16, Slot);
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The slot, below [`SLOTS`].
+    pub slot: u16,
+    /// What it holds.
+    pub entry: Slot,
+    /// How many bytes that takes as JSON.
+    pub bytes: usize,
+}
+
+impl Held {
+    fn taken(&self) -> Taken {
+        Taken {
+            slot: self.slot,
+            change: self.entry.change.clone(),
+        }
+    }
+}
 
 /// Publishes and frees slots.
 #[derive(Clone)]
@@ -53,7 +74,7 @@ pub struct Outbox<R> {
 /// What the requests of this instance have to deliver.
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Held>,
+    waiting: VecDeque<Held>,
     /// What waits for a slot that another instance holds.
     blocked: Blocked,
     /// Whether a request is at it.
@@ -83,12 +104,12 @@ impl<R: Runtime> Outbox<R> {
         }
     }
 
-    /// Delivers the events of a change that was just stored in `slot`, unless another request of this instance is
-    /// delivering already and takes it along.
-    pub async fn deliver(&self, slot: u16, entry: Slot) {
+    /// Delivers the events of a change that was just stored, unless another request of this instance is delivering
+    /// already and takes them along.
+    pub async fn deliver(&self, held: Held) {
         {
             let mut queue = self.queue();
-            queue.waiting.push((slot, entry));
+            queue.waiting.push_back(held);
             if std::mem::replace(&mut queue.attended, true) {
                 return;
             }
@@ -134,7 +155,7 @@ impl<R: Runtime> Outbox<R> {
         let freed = ready.iter().map(Vec::len).sum();
         // What has waited for so long that a sweep looks at it is the sweep's.
         let late = self.runtime.now().plus_millis(-GRACE_MILLIS);
-        let young = |(_, entry): &Held| entry.at > late;
+        let young = |held: &Held| held.entry.at > late;
         let blocked = blocked.into_iter().filter(young).collect();
         Ok(Delivered { freed, blocked })
     }
@@ -147,8 +168,8 @@ impl<R: Runtime> Outbox<R> {
             for chain in &chains {
                 let mut before = chain
                     .first()
-                    .and_then(|(_, entry)| queue.delivered.get(&entry.account));
-                for (_, entry) in chain {
+                    .and_then(|held| queue.delivered.get(&held.entry.account));
+                for Held { entry, .. } in chain {
                     match &entry.after {
                         Some(after) if before != Some(&after.change) => unsure.push(after.clone()),
                         _ => {}
@@ -165,8 +186,8 @@ impl<R: Runtime> Outbox<R> {
             .collect();
         let (mut ready, mut blocked) = (Vec::with_capacity(chains.len()), Vec::new());
         for mut chain in chains {
-            let is_blocked = |(_, entry): &Held| {
-                let after = entry.after.as_ref();
+            let is_blocked = |held: &Held| {
+                let after = held.entry.after.as_ref();
                 after.is_some_and(|after| taken.contains(&after.change))
             };
             let cut = chain.iter().position(is_blocked).unwrap_or(chain.len());
@@ -180,37 +201,34 @@ impl<R: Runtime> Outbox<R> {
 
     /// Publishes the events of the chains, each account's in order.
     async fn publish(&self, chains: &[Vec<Held>]) -> Result<(), Error> {
-        let events: Vec<&Event> = chains
-            .iter()
-            .flatten()
-            .flat_map(|(_, entry)| &entry.events)
-            .collect();
-        for events in events.chunks(EVENTS) {
-            let messages = |event: fn(&Event) -> serde_json::Value| -> Vec<Message> {
-                let message = |e: &&Event| Message {
-                    event: event(e),
-                    key: e.account.to_string(),
-                };
-                events.iter().map(message).collect()
-            };
-            let (for_functions, for_clients) =
-                (messages(Event::task_event), messages(Event::task_update));
-            try_join(
-                self.sidecar.publish(PUBSUB, TASK_EVENTS, &for_functions),
-                self.sidecar.publish(PUBSUB, TASK_UPDATES, &for_clients),
-            )
-            .await?;
+        let mut calls = Calls::default();
+        let events = chains.iter().flatten().flat_map(|held| &held.entry.events);
+        for event in events {
+            let key = || event.account.to_string();
+            let for_functions = Message::new(&event.task_event(), key())?;
+            let for_clients = Message::new(&event.task_update(), key())?;
+            if !calls.takes(&for_functions) {
+                self.send(std::mem::take(&mut calls)).await?;
+            }
+            calls.add(for_functions, for_clients);
         }
-        Ok(())
+        self.send(calls).await
+    }
+
+    async fn send(&self, calls: Calls) -> Result<(), Error> {
+        try_join(
+            self.sidecar
+                .publish(PUBSUB, TASK_EVENTS, &calls.for_functions),
+            self.sidecar
+                .publish(PUBSUB, TASK_UPDATES, &calls.for_clients),
+        )
+        .await
+        .map(drop)
     }
 
     /// Frees the slots of the chains, each account's in order.
     async fn free(&self, chains: &[Vec<Held>]) -> Result<(), Error> {
-        let held = |(slot, entry): &Held| Taken {
-            slot: *slot,
-            change: entry.change.clone(),
-        };
-        let slots: Vec<Taken> = chains.iter().flatten().map(held).collect();
+        let slots: Vec<Taken> = chains.iter().flatten().map(Held::taken).collect();
         // The etags guard slots that somebody else freed, and another change took, since.
         let taken = self.still_taken(&slots).await?;
         if let [(taken, etag)] = taken.as_slice() {
@@ -242,13 +260,13 @@ impl<R: Runtime> Outbox<R> {
         let mut queue = self.queue();
         queue
             .freed
-            .extend(chains.iter().flatten().map(|(slot, _)| *slot));
+            .extend(chains.iter().flatten().map(|held| held.slot));
         let surplus = queue.freed.len().saturating_sub(BATCH);
         queue.freed.drain(..surplus);
         if queue.delivered.len() + chains.len() > REMEMBERED {
             queue.delivered.clear();
         }
-        for (_, entry) in chains.iter().filter_map(|chain| chain.last()) {
+        for Held { entry, .. } in chains.iter().filter_map(|chain| chain.last()) {
             queue
                 .delivered
                 .insert(entry.account.clone(), entry.change.clone());
@@ -263,11 +281,13 @@ impl<R: Runtime> Outbox<R> {
         }
         let keys: Vec<String> = slots.iter().map(|taken| slot_key(taken.slot)).collect();
         let mut holders = HashMap::new();
-        for Item { key, data, etag } in self.read(&keys).await? {
+        self.read(&keys, |Item { key, data, etag }| {
             if let (Some(data), Some(etag)) = (data, etag) {
                 holders.insert(key, (parse::<Holder>(data.get().as_bytes())?.change, etag));
             }
-        }
+            Ok(true)
+        })
+        .await?;
         let still = |taken: &Taken| match holders.get(&slot_key(taken.slot)) {
             Some((change, etag)) if *change == taken.change => Some((taken.clone(), etag.clone())),
             _ => None,
@@ -275,13 +295,34 @@ impl<R: Runtime> Outbox<R> {
         Ok(slots.iter().filter_map(still).collect())
     }
 
-    /// Reads keys: one by a GET, which is quicker, more of them in bulk.
-    async fn read(&self, keys: &[String]) -> Result<Vec<Item>, Error> {
-        match keys {
-            [] => Ok(Vec::new()),
-            [key] => Ok(vec![self.sidecar.get_item(STATE, key).await?]),
-            keys => self.sidecar.get_states(STATE, keys).await,
+    /// Reads keys: one by a GET, which is quicker, more of them in bulk, in parts if they are too large for one answer.
+    /// Goes on as long as `each` says so.
+    async fn read(
+        &self,
+        keys: &[String],
+        mut each: impl FnMut(Item) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let mut parts = vec![keys];
+        while let Some(part) = parts.pop() {
+            let items = match part {
+                [] => continue,
+                [key] => vec![self.sidecar.get_item(STATE, key).await?],
+                many => match self.sidecar.get_states(STATE, many).await {
+                    Err(error) if error.is_too_large() => {
+                        let (first, second) = many.split_at(many.len() / 2);
+                        parts.extend([second, first]);
+                        continue;
+                    }
+                    items => items?,
+                },
+            };
+            for item in items {
+                if !each(item)? {
+                    return Ok(());
+                }
+            }
         }
+        Ok(())
     }
 
     /// A slot that is most likely free: one that this instance freed, or any.
@@ -295,12 +336,12 @@ impl<R: Runtime> Outbox<R> {
     /// # Errors
     /// The ring cannot be read.
     pub async fn free_slot(&self, entropy: Entropy) -> Result<Option<u16>, Error> {
-        let ring = self.read(&ring()).await?;
-        let free: Vec<u16> = ring
-            .iter()
-            .filter(|item| item.data.is_none())
-            .filter_map(|item| slot_of(&item.key))
-            .collect();
+        let mut free: Vec<u16> = Vec::new();
+        self.read(&ring(0), |item| {
+            free.extend(slot_of(&item.key).filter(|_| item.data.is_none()));
+            Ok(true)
+        })
+        .await?;
         let pick = (entropy.0 % free.len().max(1) as u128) as usize;
         Ok(free.get(pick).copied())
     }
@@ -315,17 +356,28 @@ impl<R: Runtime> Outbox<R> {
             return Ok(0);
         }
         let _sweeping = Sweeping(self);
-        let mut held: Vec<Held> = Vec::new();
-        for Item { key, data, .. } in self.read(&ring()).await? {
-            let (Some(slot), Some(data)) = (slot_of(&key), data) else {
-                continue;
-            };
-            match parse(data.get().as_bytes()) {
-                Ok(entry) => held.push((slot, entry)),
-                // One slot that nobody understands must not hold up all the others.
-                Err(error) => log_background("error", &format!("{key}: {}", describe(&error))),
+        let (mut held, mut bytes) = (Vec::new(), 0);
+        // Anywhere in the ring, so that of one too large for a sweep all parts have their turn.
+        let start = self.runtime.entropy().0 as u16 % SLOTS;
+        self.read(&ring(start), |Item { key, data, .. }| {
+            if let (Some(slot), Some(data)) = (slot_of(&key), data) {
+                match parse(data.get().as_bytes()) {
+                    Ok(entry) => {
+                        let size = data.get().len();
+                        held.push(Held {
+                            slot,
+                            entry,
+                            bytes: size,
+                        });
+                        bytes += size;
+                    }
+                    // One slot that nobody understands must not hold up all the others.
+                    Err(error) => log_background("error", &format!("{key}: {}", describe(&error))),
+                }
             }
-        }
+            Ok(bytes < SWEEP_BYTES)
+        })
+        .await?;
         let now = self.runtime.now();
         let fresh = now.plus_millis(-GRACE_MILLIS)..=now;
         let mut chains = chains(held);
@@ -333,17 +385,21 @@ impl<R: Runtime> Outbox<R> {
         chains.retain(|chain| {
             chain
                 .first()
-                .is_some_and(|(_, entry)| !fresh.contains(&entry.at))
+                .is_some_and(|held| !fresh.contains(&held.entry.at))
         });
+        let mut held: VecDeque<Held> = chains.into_iter().flatten().collect();
         let mut swept = Ok(0);
-        for batch in chains.chunks(BATCH) {
-            match (self.deliver_batch(batch.to_vec()).await, &mut swept) {
+        loop {
+            let batch = batch(&mut held);
+            if batch.is_empty() {
+                return swept;
+            }
+            match (self.deliver_batch(self::chains(batch)).await, &mut swept) {
                 (Ok(delivered), Ok(total)) => *total += delivered.freed,
                 (Ok(_), Err(_)) => {}
                 (Err(error), _) => swept = Err(error),
             }
         }
-        swept
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -373,14 +429,12 @@ impl<R: Runtime> Attending<'_, R> {
         let mut queue = self.outbox.queue();
         if queue.blocked.at <= now {
             let held = std::mem::take(&mut queue.blocked.held);
-            queue.waiting.splice(0..0, held);
+            queue.waiting.extend(held);
         }
-        let some = queue.waiting.len().min(BATCH);
-        queue.attended = some > 0 || !queue.blocked.held.is_empty();
+        let batch = batch(&mut queue.waiting);
+        queue.attended = !batch.is_empty() || !queue.blocked.held.is_empty();
         self.over = !queue.attended;
-        queue
-            .attended
-            .then(|| queue.waiting.drain(..some).collect())
+        queue.attended.then_some(batch)
     }
 
     /// How long to wait for the next batch; `None` if there is nothing to wait for.
@@ -415,25 +469,58 @@ impl<R: Runtime> Drop for Sweeping<'_, R> {
     }
 }
 
+/// The events of one call to each topic.
+#[derive(Default)]
+struct Calls {
+    for_functions: Vec<Message>,
+    for_clients: Vec<Message>,
+    bytes: usize,
+}
+
+impl Calls {
+    /// Whether there is room for another event. (What clients get of it is never larger.)
+    fn takes(&self, event: &Message) -> bool {
+        let fits = self.bytes + event.size() <= EVENT_BYTES;
+        self.for_functions.is_empty() || (self.for_functions.len() < EVENTS && fits)
+    }
+
+    fn add(&mut self, for_functions: Message, for_clients: Message) {
+        self.bytes += for_functions.size();
+        self.for_functions.push(for_functions);
+        self.for_clients.push(for_clients);
+    }
+}
+
+/// Takes the slots of the next batch off the front.
+fn batch(waiting: &mut VecDeque<Held>) -> Vec<Held> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while let Some(held) = waiting.pop_front_if(|held| {
+        let fits = batch.len() < BATCH && bytes + held.bytes <= BATCH_BYTES;
+        batch.is_empty() || fits
+    }) {
+        bytes += held.bytes;
+        batch.push(held);
+    }
+    batch
+}
+
 /// Slots by account, each account's in the order of its changes.
-fn chains(held: Vec<Held>) -> Vec<Vec<Held>> {
+fn chains(all: Vec<Held>) -> Vec<Vec<Held>> {
     let mut accounts: BTreeMap<AccountId, Vec<Held>> = BTreeMap::new();
-    for (slot, entry) in held {
-        accounts
-            .entry(entry.account.clone())
-            .or_default()
-            .push((slot, entry));
+    for held in all {
+        let account = held.entry.account.clone();
+        accounts.entry(account).or_default().push(held);
     }
     let mut chains: Vec<Vec<Held>> = accounts.into_values().collect();
     for chain in &mut chains {
-        chain.sort_by_key(|(_, entry)| entry.seq());
+        chain.sort_by_key(|held| held.entry.seq());
     }
     chains
 }
 
-/// The keys of the whole ring.
-fn ring() -> Vec<String> {
-    (0..SLOTS).map(slot_key).collect()
+/// The keys of the whole ring, from one slot on.
+fn ring(start: u16) -> Vec<String> {
+    (start..SLOTS).chain(0..start).map(slot_key).collect()
 }
 
 fn slot_of(key: &str) -> Option<u16> {

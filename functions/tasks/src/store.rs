@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::outbox::Outbox;
+use crate::outbox::{Held, Outbox};
 use crate::planner;
 use crate::routes::once::Answered;
 use cache::Cache;
@@ -77,8 +77,7 @@ pub struct Store<R: Runtime> {
 /// One try of a change, as far as it came.
 struct Attempt {
     applied: Applied,
-    slot: u16,
-    entry: Slot,
+    held: Held,
     book: Option<Etag>,
     /// How often in a row the slot was taken.
     collisions: u32,
@@ -449,7 +448,7 @@ impl<R: Runtime> Store<R> {
         if let Some(before) = last.take() {
             if loaded.shelf.book.recent.contains(&change) {
                 // The try before was stored, though its answer got lost.
-                self.deliver(before.slot, before.entry);
+                self.deliver(before.held);
                 return Ok(Some(Done::Now(before.applied)));
             }
             if loaded.etags.book == before.book {
@@ -515,14 +514,17 @@ impl<R: Runtime> Store<R> {
         }
         let attempt = Attempt {
             applied,
-            slot,
-            entry,
+            held: Held {
+                slot,
+                entry,
+                bytes: slot_size,
+            },
             book: loaded.etags.book,
             collisions,
         };
         match self.sidecar.transact(STATE, &operations).await {
             Ok(()) => {
-                self.deliver(attempt.slot, attempt.entry);
+                self.deliver(attempt.held);
                 Ok(Some(Done::Now(attempt.applied)))
             }
             Err(error) => {
@@ -544,10 +546,10 @@ impl<R: Runtime> Store<R> {
         Ok(entry.map(read::<Kept>).transpose()?.map(|(kept, _)| kept))
     }
 
-    fn deliver(&self, slot: u16, entry: Slot) {
+    fn deliver(&self, held: Held) {
         let outbox = self.outbox.clone();
         self.runtime
-            .spawn(async move { outbox.deliver(slot, entry).await });
+            .spawn(async move { outbox.deliver(held).await });
     }
 
     /// Reads the book, and beside it the segment where a task must be unless the book has it inline.

@@ -48,6 +48,8 @@ pub struct World {
     pub publishings: VecDeque<Fault>,
     /// Nothing answers at all.
     pub away: bool,
+    /// How many bytes an answer may have, if that is bounded.
+    pub max_answer: Option<usize>,
     spawned: Vec<BoxFuture<'static, ()>>,
 }
 
@@ -151,8 +153,10 @@ impl Fake {
             return Err(TransportError::TimedOut(Duration::ZERO));
         }
         let answer = world.answer(request, &path, &body);
-        match fault {
-            Some(Fault::AnswerLost) => Err(TransportError::TimedOut(Duration::ZERO)),
+        let size = || answer.2.to_string().len();
+        match (fault, world.max_answer) {
+            (Some(Fault::AnswerLost), _) => Err(TransportError::TimedOut(Duration::ZERO)),
+            (_, Some(max)) if size() > max => Err(TransportError::TooLarge(max)),
             _ => Ok(answer),
         }
     }

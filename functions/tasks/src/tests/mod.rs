@@ -714,6 +714,27 @@ fn what_a_crash_left_the_sweep_delivers_in_order() {
 }
 
 #[test]
+fn a_ring_too_large_for_one_answer_is_swept_in_parts() {
+    block_on(async {
+        let instance = instance();
+        let task = json!({ "title": "a", "description": "x".repeat(8_000) });
+        let operations = vec![json!({ "op": "create", "task": task }); 20];
+        for _ in 0..6 {
+            let body = json!({ "operations": operations.clone() });
+            let answer = instance.json("ann", "POST", "/api/tasks/batch", body).await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+        instance.fake.crash();
+        // Of the slots, with 170 KB each, two fit into an answer.
+        instance.fake.world().max_answer = Some(400_000);
+        instance.fake.world().micros += 10_000_000;
+        assert_eq!(instance.sweep().await.body["freed"], 6);
+        assert_eq!(instance.fake.events("task-events").len(), 120);
+        assert!(instance.fake.keys("outbox:").is_empty());
+    });
+}
+
+#[test]
 fn a_damaged_slot_and_a_clock_that_was_set_back_do_not_stop_the_sweep() {
     block_on(async {
         let instance = instance();
