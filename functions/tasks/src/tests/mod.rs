@@ -207,6 +207,34 @@ fn a_task_lives_and_dies() {
 }
 
 #[test]
+fn a_position_stays_to_its_last_digit_when_other_fields_change() {
+    block_on(async {
+        let instance = instance();
+        for n in 1..=40 {
+            let position = f64::from(n).sqrt() * 1_000.0;
+            let task = json!({ "title": "one", "position": position });
+            let created = instance.json("ann", "POST", "/api/tasks", task).await.body;
+            assert_eq!(created["position"].as_f64(), Some(position));
+            let path = format!("/api/tasks/{}", created["id"].as_str().unwrap());
+            let patch = json!({ "title": "two" });
+            let patched = instance.json("ann", "PATCH", &path, patch).await.body;
+            assert_eq!(patched["position"].as_f64(), Some(position));
+        }
+        instance.fake.settle().await;
+        for event in instance
+            .fake
+            .events("task-events")
+            .iter()
+            .skip(1)
+            .step_by(2)
+        {
+            let changes = event["data"]["changes"].as_object().unwrap();
+            assert_eq!(changes.keys().collect::<Vec<_>>(), ["title"]);
+        }
+    });
+}
+
+#[test]
 fn the_events_have_the_shape_of_the_golden_files() {
     block_on(async {
         let instance = instance();
