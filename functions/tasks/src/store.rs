@@ -268,33 +268,55 @@ impl<R: Runtime> Store<R> {
         self.runtime.now()
     }
 
-    /// The segments of an account that have tasks of a status (`None` means either), oldest first, each read about when
-    /// it is taken. The newest one is as it was at the beginning.
+    /// An account's tasks, oldest first, in pieces that are each read about when they are taken; segments without a task of
+    /// the status (`None` means either) at the beginning are left out. The newest ones are as they were at the beginning.
+    /// Each task comes once, wherever compaction puts it meanwhile.
     ///
     /// # Errors
-    /// `unavailable`: now, or for a segment; then the ones before it are not all.
-    pub async fn segments(
+    /// `unavailable`: now, or for a piece; then the ones before it are not all.
+    pub async fn pieces(
         &self,
         account: &AccountId,
         status: Option<Status>,
-    ) -> Result<impl Stream<Item = Result<Segment, Problem>> + Send + 'static, Problem> {
+    ) -> Result<impl Stream<Item = Result<Vec<Task>, Problem>> + Send + 'static, Problem> {
         let book = self.load(account).await.map_err(unavailable)?.shelf.book;
         let numbers: Vec<SegmentNumber> = (0..)
             .zip(&book.closed)
             .filter(|(_, closed)| closed.count(status) > 0)
             .map(|(number, _)| number)
             .collect();
+        let ends = numbers
+            .iter()
+            .copied()
+            .skip(1)
+            .chain([book.newest_number()]);
+        let spans: Vec<_> = numbers.iter().copied().zip(ends).collect();
         let (store, account) = (self.clone(), account.clone());
-        let read = move |number| {
+        let read = move |(first, end): (SegmentNumber, SegmentNumber)| {
             let (store, account) = (store.clone(), account.clone());
             async move {
-                let segment = store.segment(&account, number).await.map_err(unavailable)?;
-                let gone = || Problem::unavailable(1, format!("no segment {number}"));
-                segment.map(|(segment, _)| segment).ok_or_else(gone)
+                let mut tasks = store.home(&account, first).await?.tasks;
+                // What was put into the segment since is a piece of its own, by the segments that ids name.
+                tasks.retain(|task| (first..end).contains(&task.id.segment));
+                Ok(tasks)
             }
         };
-        let closed = stream::iter(numbers).map(read).buffered(EXPORT_READERS);
-        Ok(closed.chain(stream::once(async { Ok(book.newest) })))
+        let closed = stream::iter(spans).map(read).buffered(EXPORT_READERS);
+        Ok(closed.chain(stream::once(async { Ok(book.newest.tasks) })))
+    }
+
+    /// The closed segment of this number, or the one that it went into.
+    async fn home(&self, account: &AccountId, number: SegmentNumber) -> Result<Segment, Problem> {
+        let mut home = number;
+        for _ in 0..SNAPSHOTS {
+            let segment = self.segment(account, home).await.map_err(unavailable)?;
+            if let Some((segment, _)) = segment {
+                return Ok(segment);
+            }
+            let book = self.load(account).await.map_err(unavailable)?.shelf.book;
+            home = book.home(number);
+        }
+        Err(Problem::unavailable(1, format!("no segment {number}")))
     }
 
     /// The tokens of all tasks in the closed segments from `scanned` on, and the number of the newest segment.
@@ -306,21 +328,24 @@ impl<R: Runtime> Store<R> {
         account: &AccountId,
         scanned: SegmentNumber,
     ) -> Result<(Vec<u64>, SegmentNumber), Problem> {
-        let loaded = self.load(account).await.map_err(unavailable)?;
         let all = Command::Import {
             tasks: Vec::new(),
             scanned,
         };
-        let shelf = self
-            .complete(account, loaded, &all)
-            .await
-            .map_err(unavailable)?
-            .shelf;
-        let segments = shelf.segments.values().chain([&shelf.book.newest]);
-        let tokens = segments
-            .flat_map(|segment| segment.tasks.iter().map(|task| task.id.token))
-            .collect();
-        Ok((tokens, shelf.book.newest_number()))
+        for _ in 0..SNAPSHOTS {
+            let loaded = self.load(account).await.map_err(unavailable)?;
+            let loaded = self.complete(account, loaded, &all).await;
+            let shelf = loaded.map_err(unavailable)?.shelf;
+            // A segment that has gone into another one meanwhile may have gone into one that was read before.
+            if shelf.missing(&all).is_empty() {
+                let segments = shelf.segments.values().chain([&shelf.book.newest]);
+                let tokens = segments
+                    .flat_map(|segment| segment.tasks.iter().map(|task| task.id.token))
+                    .collect();
+                return Ok((tokens, shelf.book.newest_number()));
+            }
+        }
+        Err(Problem::unavailable(1, "others write faster than it reads"))
     }
 
     /// Carries out a command. When it returns, the change is stored with its events, and they are on their way.

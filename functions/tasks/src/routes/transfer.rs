@@ -177,15 +177,15 @@ pub(super) async fn export<R: Runtime>(
         write(format, &mut text);
         stream::once(async move { Ok(Bytes::from(text)) })
     };
-    let tasks = app.store.segments(&caller.account, status).await?;
-    let tasks = tasks.map(move |segment| {
-        let segment = segment.inspect_err(|problem| {
+    let tasks = app.store.pieces(&caller.account, status).await?;
+    let tasks = tasks.map(move |piece| {
+        let piece = piece.inspect_err(|problem| {
             // The answer has begun: it can only be cut off, which the client sees.
             let cause = problem.cause().unwrap_or_default();
             log_background("error", &format!("an export was cut off: {cause}"));
         });
         let mut text = String::new();
-        for task in segment.map_err(|_| CutOff)?.tasks {
+        for task in piece.map_err(|_| CutOff)? {
             if status.is_none_or(|status| status == task.status()) {
                 format.write_task(&task, &mut text);
             }

@@ -178,6 +178,50 @@ fn an_export_has_the_tasks_of_a_status() {
 }
 
 #[test]
+fn an_export_has_each_task_once_though_segments_are_put_together_meanwhile() {
+    block_on(async {
+        let instance = instance();
+        let many: String = (0..640).map(|n| format!("line {n}\n")).collect();
+        instance.import("ann", "format=todotxt", &many).await;
+        let ids = |lines: &str| -> Vec<String> {
+            let tasks = lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap());
+            let id = |task: Value| task["id"].as_str().unwrap().to_owned();
+            tasks.map(id).collect()
+        };
+        let (_, whole) = instance.export("ann", "format=jsonl").await;
+        let whole = ids(&whole.unwrap().concat());
+        assert_eq!(whole.len(), 640);
+        // Two of three segments lose most of their tasks when the export is at its third piece.
+        let (mut lost, mut stay) = (Vec::new(), Vec::new());
+        for (n, id) in whole.iter().enumerate() {
+            let goes = n / 64 % 3 < 2 && n % 64 >= 20;
+            if goes { &mut lost } else { &mut stay }.push(id);
+        }
+        let segments = instance.fake.keys("segment:ann:").len();
+        let request = instance.request("ann", "GET", "/api/export?format=jsonl", "");
+        let response = serve(&instance.fake, instance.router.clone(), request).await;
+        let (mut body, mut pieces) = (response.into_body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let bytes = frame.expect("it is not cut off").into_data().unwrap();
+            pieces.push(String::from_utf8(bytes.into()).unwrap());
+            for id in lost.iter().filter(|_| pieces.len() == 3) {
+                let path = format!("/api/tasks/{id}");
+                assert_eq!(instance.ask("ann", "DELETE", &path, "").await.status, 204);
+            }
+        }
+        assert!(instance.fake.keys("segment:ann:").len() < segments);
+        let found = ids(&pieces.concat());
+        assert!(found.len() < 640, "what was read later lacks what was lost");
+        let mut order = whole.iter();
+        let is_in_order = |id: &String| order.any(|next| next == id);
+        assert!(found.iter().all(is_in_order), "each once, in the order");
+        assert!(stay.iter().all(|id| found.contains(id)), "all that stay");
+    });
+}
+
+#[test]
 fn an_export_that_cannot_go_on_is_cut_off() {
     block_on(async {
         let instance = instance();
