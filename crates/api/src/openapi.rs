@@ -6,7 +6,7 @@ use docket_domain::changes::{self, MAX_SINCE};
 use docket_domain::find::{DEFAULT_LIMIT, MAX_LIMIT, MAX_SEARCH};
 use docket_domain::idempotency::MAX_KEY;
 use docket_domain::task::{MAX_TAG, Priority, TaskView};
-use docket_domain::{Instant, TaskInput};
+use docket_domain::{Instant, TaskId, TaskInput};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -211,6 +211,11 @@ const LIST: &[Parameter] = &[
         "recurring",
         boolean,
         "Only tasks that come back, or only others.",
+    ),
+    query(
+        "parent",
+        of::<TaskId>,
+        "Only tasks whose `parent_id` is this; with a `status` of all, every one of them.",
     ),
     query(
         "time_zone",

@@ -11,7 +11,7 @@ use crate::task::{
     Before, MAX_DESCRIPTION, MAX_REMINDERS, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Reminder, Task,
     When,
 };
-use crate::{Context, Instant, TaskId, base32};
+use crate::{Context, Instant, TaskId, base32, parent};
 
 /// The most operations of a batch.
 pub const MAX_OPERATIONS: usize = 200;
@@ -59,6 +59,18 @@ impl Command {
             Self::Create(_) | Self::Import { .. } | Self::Retag { .. } | Self::Batch(_) => None,
             Self::Update(id, _) | Self::Complete(id) | Self::Reopen(id) | Self::Delete(id) => {
                 Some(*id)
+            }
+        }
+    }
+
+    /// The tasks that are to be parents.
+    pub(crate) fn parents(&self) -> Vec<TaskId> {
+        match self {
+            Self::Create(input) | Self::Update(_, input) => input.parent().into_iter().collect(),
+            Self::Import { tasks, .. } => tasks.iter().filter_map(|t| t.input.parent()).collect(),
+            Self::Batch(commands) => commands.iter().flat_map(Self::parents).collect(),
+            Self::Complete(_) | Self::Reopen(_) | Self::Delete(_) | Self::Retag { .. } => {
+                Vec::new()
             }
         }
     }
@@ -131,6 +143,8 @@ pub struct TaskInput {
     #[schemars(length(max = MAX_REMINDERS))]
     pub reminders: Field<Vec<ReminderInput>>,
     pub recurrence: Field<RecurrenceInput>,
+    #[schemars(with = "Field<TaskId>")]
+    pub parent_id: Field<String>,
     pub position: Field<f64>,
 }
 
@@ -308,12 +322,18 @@ impl Errors {
 }
 
 impl TaskInput {
-    /// Puts the input's fields on `task`: a new one, or one that is being patched.
+    /// Puts the input's fields on `task`: a new one, or one that is being patched. `find` knows the account's tasks, as
+    /// far as they can be above the task.
     ///
     /// # Errors
     /// [`Rejection::Invalid`] with every field that breaks a rule; `task` may then be half changed, and is to be
     /// thrown away.
-    pub fn apply_to(&self, task: &mut Task, context: &Context) -> Result<(), Rejection> {
+    pub fn apply_to<'a>(
+        &self,
+        task: &mut Task,
+        context: &Context,
+        find: impl Fn(TaskId) -> Option<&'a Task>,
+    ) -> Result<(), Rejection> {
         let mut errors = Errors::default();
         let begun = (task.due.clone(), rule_of(task).cloned());
         match &self.title {
@@ -377,6 +397,19 @@ impl TaskInput {
         {
             recurrence.start = None;
         }
+        match &self.parent_id {
+            Field::Absent => {}
+            Field::Null => task.parent_id = None,
+            Field::Value(text) => match TaskId::parse(text) {
+                // Whoever sends back what is there sets nothing, even if that parent is gone.
+                same if same.is_some() && same == task.parent_id => {}
+                Some(id) => match parent::check(id, task.id, find) {
+                    Ok(()) => task.parent_id = Some(id),
+                    Err(detail) => errors.invalid("/parent_id", detail),
+                },
+                None => errors.invalid("/parent_id", parent::UNKNOWN),
+            },
+        }
         match self.position {
             Field::Absent => {}
             Field::Null => task.position = None,
@@ -387,6 +420,14 @@ impl TaskInput {
             Ok(())
         } else {
             Err(Rejection::Invalid(errors.0))
+        }
+    }
+
+    /// The task that is to be the parent, if the input names one that can be.
+    fn parent(&self) -> Option<TaskId> {
+        match &self.parent_id {
+            Field::Value(text) => TaskId::parse(text),
+            Field::Absent | Field::Null => None,
         }
     }
 }

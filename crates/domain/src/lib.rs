@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod instant;
 pub mod outbox;
+mod parent;
 pub mod recurrence;
 mod schema;
 pub mod shelf;

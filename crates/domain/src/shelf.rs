@@ -14,6 +14,7 @@ use crate::outbox::Taken;
 use crate::task::{Priority, Status, Task};
 use crate::{
     AccountId, Command, FieldError, FieldErrorCode, Instant, NewTask, Rejection, TaskId, TaskInput,
+    parent,
 };
 
 pub use tags::{MAX_ACCOUNT_TAGS, TagCount, Tags};
@@ -234,7 +235,8 @@ impl Shelf {
         }
     }
 
-    /// The closed segments that must be loaded before the command can be applied.
+    /// The closed segments that must be loaded before the command can be applied. Which are needed of what is above a
+    /// parent shows only when the parent is there: so this is to be asked again, until it gives none.
     pub fn missing(&self, command: &Command) -> Vec<SegmentNumber> {
         let closed = 0..self.book.newest_number();
         let wanted: BTreeSet<SegmentNumber> = match command {
@@ -248,8 +250,15 @@ impl Shelf {
             Command::Retag { tag, from, .. } => self.with_tag(tag, *from).collect(),
             one => one.task().map(|id| self.place(id)).into_iter().collect(),
         };
-        let mut wanted: Vec<SegmentNumber> =
-            wanted.into_iter().chain(self.neighbours(command)).collect();
+        let above = command.parents().into_iter().flat_map(|parent| {
+            let chain = parent::chain(parent, |id| self.task(id));
+            chain.map(|(id, _)| self.place(id))
+        });
+        let mut wanted: Vec<SegmentNumber> = wanted
+            .into_iter()
+            .chain(above)
+            .chain(self.neighbours(command))
+            .collect();
         wanted.sort_unstable();
         wanted.dedup();
         wanted.retain(|n| self.is_closed(*n) && !self.segments.contains_key(n));
@@ -275,7 +284,7 @@ impl Shelf {
         }
     }
 
-    /// Carries out a command whose segment is loaded.
+    /// Carries out a command of which nothing is [missing](Self::missing).
     ///
     /// # Errors
     /// A [`Rejection`]; the shelf may then be half changed, and is to be thrown away.
@@ -338,6 +347,7 @@ impl Shelf {
             due: new.known.due.clone(),
             reminders: new.known.reminders.clone(),
             recurrence: new.known.recurrence.clone(),
+            parent_id: None,
             position: None,
             created_seq: seq,
             seq,
@@ -345,7 +355,7 @@ impl Shelf {
             updated_at: new.updated_at.unwrap_or(context.now),
             completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
         };
-        new.input.apply_to(&mut task, context)?;
+        new.input.apply_to(&mut task, context, |id| self.task(id))?;
         let before = self.book.tags.len();
         self.book.tags.add(&task);
         self.check_tags(before)?;
@@ -405,7 +415,7 @@ impl Shelf {
     ) -> Result<Applied, Rejection> {
         let old = self.checked(id, context)?;
         let mut new = old.clone();
-        input.apply_to(&mut new, context)?;
+        input.apply_to(&mut new, context, |id| self.task(id))?;
         let before = self.book.tags.len();
         let applied = self.replace(&old, new, EventKind::TaskUpdated, context);
         self.check_tags(before)?;

@@ -18,6 +18,8 @@ pub const MAX_TAGS: usize = 32;
 pub const MAX_TAG: usize = 64;
 /// The most reminders of a task.
 pub const MAX_REMINDERS: usize = 16;
+/// The most tasks above one, its parent and that one's parents, when its parent is set.
+pub const MAX_DEPTH: usize = 8;
 
 /// A task as the book and the segments keep it: what is at its default is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,10 @@ pub struct Task {
     /// How it comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrence: Option<Recurrence>,
+    /// The task that it is part of. A weak reference: that one may be gone by now, and being done or deleted it leaves
+    /// this one as it is. At most [`MAX_DEPTH`] tasks are above this one when it is set; what is below is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<TaskId>,
     /// Its place in the manual order, if somebody gave it one; else [`Self::created_seq`] is its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<f64>,
@@ -79,6 +85,7 @@ impl Task {
             + self.recurrence.as_ref().map_or(0, |r| {
                 r.rule.as_str().len() + if r.start.is_some() { 180 } else { 80 }
             })
+            + self.parent_id.map_or(0, |_| 32)
     }
 
     /// The task as clients see it.
@@ -99,6 +106,7 @@ impl Task {
                 series_id: &r.series_id,
                 index: r.index,
             }),
+            parent_id: self.parent_id,
             position: self.position.unwrap_or(self.created_seq as f64),
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -128,6 +136,10 @@ pub struct TaskView<'a> {
     #[schemars(length(max = MAX_REMINDERS))]
     reminders: &'a [Reminder],
     recurrence: Option<RecurrenceView<'a>>,
+    /// The task that this one is part of. It had to be there when it was set, with no circle, and at most 8 tasks above
+    /// this one. Whatever becomes of it leaves this one as it is: of one that is deleted the id stays here until it is
+    /// set to another, or to null, and the task is to be shown as one without a parent.
+    parent_id: Option<TaskId>,
     /// The place in the manual order; small numbers come first.
     #[serde(serialize_with = "shortest")]
     #[schemars(with = "f64")]

@@ -8,10 +8,10 @@
 use docket_domain::changes;
 use docket_domain::find::{Filter, Query, Search};
 use docket_domain::shelf::{Applied, Closed, TagCount};
-use docket_domain::task::{Before, Status};
+use docket_domain::task::{Before, MAX_DEPTH, Status};
 use docket_domain::{
     AccountId, Actor, ActorKind, Command, Context, Entropy, EventKind, Instant, NewTask, Shelf,
-    TaskId, TaskInput, due,
+    Task, TaskId, TaskInput, due,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -21,14 +21,23 @@ use std::sync::Arc;
 /// A step of a life: what to do, and to which of the tasks so far.
 #[derive(Clone, Debug)]
 enum Step {
-    Create { bytes: usize },
-    Import { tasks: u8 },
+    Create {
+        bytes: usize,
+    },
+    Import {
+        tasks: u8,
+    },
     Update(usize),
+    /// Gives a task a parent, or takes it away.
+    Move(usize, Option<usize>),
     Complete(usize),
     Reopen(usize),
     Delete(usize),
     Batch(Vec<Step>),
-    Retag { tag: u8, to: Option<u8> },
+    Retag {
+        tag: u8,
+        to: Option<u8>,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -44,6 +53,7 @@ fn single() -> impl Strategy<Value = Step> {
         6 => (0_usize..7_000).prop_map(|bytes| Step::Create { bytes }),
         1 => (1_u8..40).prop_map(|tasks| Step::Import { tasks }),
         2 => any::<usize>().prop_map(Step::Update),
+        4 => (any::<usize>(), prop::option::weighted(0.9, any::<usize>())).prop_map(|(at, to)| Step::Move(at, to)),
         2 => any::<usize>().prop_map(Step::Complete),
         1 => any::<usize>().prop_map(Step::Reopen),
         4 => any::<usize>().prop_map(Step::Delete),
@@ -89,6 +99,9 @@ fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
             pick(*at)?,
             input(json!({ "title": format!("updated {n}"), "tags": [format!("t{}", n % 3)] })),
         ),
+        Step::Move(at, to) => {
+            Command::Update(pick(*at)?, input(json!({ "parent_id": to.and_then(pick) })))
+        }
         Step::Complete(at) => Command::Complete(pick(*at)?),
         Step::Reopen(at) => Command::Reopen(pick(*at)?),
         Step::Delete(at) => Command::Delete(pick(*at)?),
@@ -349,8 +362,10 @@ proptest! {
             let Some(command) = command(step, n as u128, &ids) else { continue };
             // With no more at hand than it asked for, the same comes of it.
             let mut partial = Shelf::new(shelf.book.clone());
-            for number in partial.missing(&command) {
-                partial.segments.insert(number, shelf.segments[&number].clone());
+            for _ in 0..=MAX_DEPTH + 1 {
+                for number in partial.missing(&command) {
+                    partial.segments.insert(number, shelf.segments[&number].clone());
+                }
             }
             prop_assert!(partial.missing(&command).is_empty());
             let alone = partial.apply(&command, &context(n as u128));
@@ -395,6 +410,11 @@ proptest! {
             prop_assert_eq!(seen, expected);
         }
         assert_directory(&shelf);
+        for id in model.keys() {
+            let above = |task: &Task| task.parent_id.and_then(|id| shelf.task(id));
+            let chain = std::iter::successors(shelf.task(*id), |task| above(task));
+            prop_assert!(chain.take(model.len() + 1).count() <= model.len(), "a circle");
+        }
         for segment in shelf.segments.values().chain([&shelf.book.newest]) {
             prop_assert!(serde_json::to_vec(segment).unwrap().len() < 64 * 1024);
         }

@@ -1,7 +1,7 @@
 //! JSON Lines: one task a line, as the API shows it, and as an export writes it.
 //!
-//! Carries everything but the version, which is the account's, and the id's first part, which says where the account
-//! keeps the task. An exported task is known again by its id, so importing it into its own account adds nothing. One
+//! Carries everything but the version, which is the account's, the id's first part, which says where the account keeps
+//! the task, and the parent, which is an id with such a part. An exported task is known again by its id, so importing it into its own account adds nothing. One
 //! field is here alone: `series_start`, the occurrence that the rule began with, if it is not this one.
 
 use docket_domain::command::Field;

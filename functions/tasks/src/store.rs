@@ -609,24 +609,30 @@ impl<R: Runtime> Store<R> {
         })
     }
 
-    /// Reads the segments that the command needs and that are not there yet.
+    /// Reads the segments that the command needs and that are not there yet. Most commands need one round; one that sets
+    /// a parent may need one more for each task above it, and those are few.
     async fn complete(
         &self,
         account: &AccountId,
         mut loaded: Loaded,
         command: &Command,
     ) -> Result<Loaded, Error> {
-        let missing = loaded.shelf.missing(command);
-        self.fill(account, &mut loaded, missing).await?;
-        Ok(loaded)
+        loop {
+            let missing = loaded.shelf.missing(command);
+            if missing.is_empty() || !self.fill(account, &mut loaded, missing).await? {
+                return Ok(loaded);
+            }
+        }
     }
 
+    /// Reads segments; tells whether all of them were there.
     async fn fill(
         &self,
         account: &AccountId,
         loaded: &mut Loaded,
         numbers: Vec<SegmentNumber>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
+        let wanted = numbers.len();
         let read: Vec<_> =
             stream::iter(numbers)
                 .map(|number| async move {
@@ -635,13 +641,15 @@ impl<R: Runtime> Store<R> {
                 .buffer_unordered(READERS)
                 .try_collect()
                 .await?;
+        let mut found = 0;
         for (number, segment) in read {
             if let Some((segment, etag)) = segment {
                 loaded.shelf.segments.insert(number, segment);
                 loaded.etags.segments.insert(number, etag);
+                found += 1;
             }
         }
-        Ok(())
+        Ok(found == wanted)
     }
 
     async fn segment(

@@ -61,6 +61,7 @@ impl Query {
                 &filter.tags,
                 (filter.due_after, filter.due_before),
                 (filter.overdue, filter.recurring),
+                filter.parent,
                 filter.time_zone.name(),
             ),
             order: self.order,

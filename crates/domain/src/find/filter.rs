@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 
 use super::search::Search;
-use crate::Instant;
 use crate::task::{Priority, Status, Task};
+use crate::{Instant, TaskId};
 
 /// What a task has to be to be shown: all of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Filter {
     pub overdue: Option<bool>,
     /// Whether it comes back.
     pub recurring: Option<bool>,
+    /// Directly below this task, whether it is there or not.
+    pub parent: Option<TaskId>,
     /// Where whoever asks is: it says when days and wall-clock times without a zone are.
     pub time_zone: Tz,
 }
@@ -41,6 +43,7 @@ impl Default for Filter {
             due_before: None,
             overdue: None,
             recurring: None,
+            parent: None,
             time_zone: Tz::UTC,
         }
     }
@@ -54,6 +57,7 @@ impl Filter {
             && (self.priorities.is_empty() || self.priorities.contains(&task.priority))
             && self.tags.iter().all(|tag| task.tags.contains(tag))
             && fits(self.recurring, task.recurrence.is_some())
+            && (self.parent.is_none() || self.parent == task.parent_id)
             && self.is_due(task)
             && (self.overdue.is_none() || fits(self.overdue, self.is_overdue(task, now)))
             && self.search.finds(task)

@@ -218,7 +218,7 @@ fn a_cursor_fits_its_account_and_its_question_alone() {
     assert!(ask.resume(&ann(), &text).is_some());
     assert!(query(None, "title", 7).resume(&ann(), &text).is_some());
     assert_eq!(ask.resume(&bob, &text), None);
-    let others: [fn(&mut Query); 10] = [
+    let others: [fn(&mut Query); 11] = [
         |q| q.filter.status = Some(Status::Open),
         |q| q.filter.search = Search::parse("task").unwrap(),
         |q| q.filter.priorities = vec![crate::task::Priority::Low],
@@ -227,6 +227,7 @@ fn a_cursor_fits_its_account_and_its_question_alone() {
         |q| q.filter.due_before = Some(Instant::MIN),
         |q| q.filter.overdue = Some(false),
         |q| q.filter.recurring = Some(false),
+        |q| q.filter.parent = Some(TaskId::new(0, 1)),
         |q| q.filter.time_zone = Tz::Asia__Karachi,
         |q| q.order.descending = true,
     ];
@@ -282,7 +283,11 @@ fn examples() -> Shelf {
         { "title": "done", "due": { "date": "2026-01-01" } },
     ]);
     for (n, task) in tasks.as_array().unwrap().iter().enumerate() {
-        let id = create(&mut shelf, n as u128, task.clone());
+        let mut fields = task.clone();
+        if [6, 8].contains(&n) {
+            fields["parent_id"] = json!(shelf.book.newest.tasks[0].id);
+        }
+        let id = create(&mut shelf, n as u128, fields);
         if task["title"] == "done" {
             apply(&mut shelf, 20, &Command::Complete(id));
         }
@@ -311,6 +316,7 @@ fn filters() {
         ..all.clone()
     };
     let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+    let first = examples().book.newest.tasks.first().map(|task| task.id);
     use crate::task::Priority::{High, Low, Medium};
     let table: Vec<(Filter, &[u64])> = vec![
         (all.clone(), &[0, 1, 2, 3, 4, 5, 6, 7]),
@@ -378,6 +384,29 @@ fn filters() {
                 ..all.clone()
             },
             &[0, 1, 2, 4, 5, 6, 7, 8],
+        ),
+        (
+            Filter {
+                parent: first,
+                ..all.clone()
+            },
+            &[6],
+        ),
+        (
+            Filter {
+                parent: first,
+                status: None,
+                ..all.clone()
+            },
+            &[6, 8],
+        ),
+        (
+            Filter {
+                parent: Some(TaskId::new(7, 7)),
+                status: None,
+                ..all.clone()
+            },
+            &[],
         ),
         // It is 08:00 in UTC, 13:00 in Karachi: "09:00" without a zone is over only there.
         (

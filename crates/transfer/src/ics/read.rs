@@ -333,6 +333,7 @@ fn read_todo(
         recurrence: recurrence.as_ref().map_or(Field::Absent, |found| {
             Field::Value(recurrence_input(found.rule.clone(), found.from))
         }),
+        parent_id: Field::Absent,
         position: todo
             .get(POSITION)
             .and_then(|position| position.value().parse().ok())

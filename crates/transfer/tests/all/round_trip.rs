@@ -199,6 +199,7 @@ prop_compose! {
             due: dates.0,
             reminders: dates.1,
             recurrence: dates.2,
+            parent_id: None,
             position: position.map(|n| f64::from(n) / 16.0),
             created_seq: seq,
             seq,

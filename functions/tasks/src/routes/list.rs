@@ -6,7 +6,7 @@ use docket_api::TaskPage;
 use docket_domain::due::{parse_date, parse_zone, start_of};
 use docket_domain::find::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Search, SearchError};
 use docket_domain::task::{MAX_TAG, MAX_TAGS, Priority, Status};
-use docket_domain::{AccountId, FieldErrorCode, Instant};
+use docket_domain::{AccountId, FieldErrorCode, Instant, TaskId};
 use docket_service::{Caller, Problem, Runtime};
 
 use super::parameters::{Parameters, Refusal};
@@ -51,6 +51,7 @@ fn read(mut given: Parameters, account: &AccountId) -> Result<Query, Problem> {
         due_before: given.one("due_before", instant),
         overdue: given.one("overdue", boolean),
         recurring: given.one("recurring", boolean),
+        parent: given.one("parent", parent),
         time_zone,
     };
     if filter.tags.len() > MAX_TAGS {
@@ -109,6 +110,10 @@ fn tag(text: &str) -> Result<String, Refusal> {
 
 fn boolean(text: &str) -> Result<bool, Refusal> {
     text.parse().map_err(|_| "it is true or false".into())
+}
+
+fn parent(text: &str) -> Result<TaskId, Refusal> {
+    TaskId::parse(text).ok_or("it is the id of a task".into())
 }
 
 fn order(text: &str) -> Result<Order, Refusal> {

@@ -36,6 +36,8 @@ pub struct World {
     pub micros: i64,
     drawn: u128,
     etags: u64,
+    /// How often a key was read.
+    pub reads: usize,
     /// When keys go away, in microseconds.
     pub expiry: BTreeMap<String, i64>,
     /// Key to value and etag.
@@ -225,10 +227,13 @@ impl World {
                     .collect();
                 (StatusCode::OK, String::new(), items.into())
             }
-            (Method::GET, key) => match self.state.get(key) {
-                Some((value, etag)) => (StatusCode::OK, etag.to_string(), value.clone()),
-                None => done,
-            },
+            (Method::GET, key) => {
+                self.reads += 1;
+                match self.state.get(key) {
+                    Some((value, etag)) => (StatusCode::OK, etag.to_string(), value.clone()),
+                    None => done,
+                }
+            }
             (Method::DELETE, key) => {
                 let etag = request.headers()["if-match"].to_str().unwrap();
                 match self.state.get(key) {

@@ -6,6 +6,7 @@ mod contract;
 pub(crate) mod fake;
 mod list;
 mod once;
+mod parents;
 mod planner;
 mod transfer;
 
