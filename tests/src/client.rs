@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::contract::{self, Sent};
+
 /// Somebody with a token.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -99,13 +101,36 @@ impl Answer {
     ///
     /// # Errors
     /// There is no answer, or not all of it.
+    ///
+    /// # Panics
+    /// The contract is in force, and the answer is not as it promises.
     pub async fn of(request: RequestBuilder) -> Result<Self, reqwest::Error> {
-        let response = request.send().await?;
-        Ok(Self {
+        let (client, request) = request.build_split();
+        let request = request?;
+        let sent = contract::is_in_force().then(|| Sent {
+            method: request.method().clone(),
+            url: request.url().clone(),
+            headers: request.headers().clone(),
+            body: request
+                .body()
+                .and_then(|body| Some(body.as_bytes()?.to_vec())),
+        });
+        let response = client.execute(request).await?;
+        let answer = Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: response.bytes().await?.to_vec(),
-        })
+        };
+        if let Some(Err(error)) = sent.map(|sent| contract::check(&sent, &answer)) {
+            #[expect(
+                clippy::panic,
+                reason = "no caller may take it for an answer that he expected"
+            )]
+            {
+                panic!("{error:#}");
+            }
+        }
+        Ok(answer)
     }
 
     /// A header's text.

@@ -5,6 +5,7 @@
 //! skipped, and what was measured goes to standard error.
 
 pub mod client;
+pub mod contract;
 pub mod events;
 pub mod stack;
 pub mod suite;

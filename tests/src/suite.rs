@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
+use crate::contract;
 use crate::stack::Stack;
 
 /// What every test is given.
@@ -45,7 +46,7 @@ macro_rules! tests {
     };
 }
 
-/// Runs the tests, takes the shared stack down and gives what `main` returns.
+/// Runs the tests, each answer held to the contract, takes the shared stack down and gives what `main` returns.
 pub fn main(tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test loads the whole machine: side by side they would only disturb each other.
@@ -57,6 +58,7 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    contract::enforce();
     let suite = Arc::new(Suite::default());
     let trials = tests
         .into_iter()
