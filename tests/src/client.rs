@@ -6,7 +6,7 @@ use http::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::contract::{self, Sent};
 
@@ -53,6 +53,42 @@ pub struct Page {
     pub next_cursor: Option<String>,
     /// How many tasks there are in all.
     pub total: u64,
+}
+
+/// What came of one operation of a batch.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operated {
+    /// The operation.
+    pub op: String,
+    /// The task, unless it is gone.
+    pub task: Option<Task>,
+    /// The id of what is gone.
+    pub id: Option<String>,
+}
+
+/// A page of the change feed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// What happened.
+    pub changes: Vec<Change>,
+    /// Where the next page begins.
+    pub next: u64,
+    /// Whether to begin anew.
+    pub reset: bool,
+}
+
+/// A change of the feed: a task, or the id of one that is gone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The account's sequence number.
+    pub seq: u64,
+    /// The task as it is.
+    pub task: Option<Task>,
+    /// The id.
+    pub deleted: Option<String>,
 }
 
 /// What came of an import.
@@ -206,6 +242,25 @@ impl std::fmt::Display for Answer {
     }
 }
 
+/// What came of a batch of so many operations.
+///
+/// # Errors
+/// It was refused, or does not answer each operation.
+pub fn operated(answer: &Answer, operations: usize) -> Result<Vec<Operated>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Batch {
+        results: Vec<Operated>,
+    }
+    let Batch { results } = answer.read(200)?;
+    ensure!(
+        results.len() == operations,
+        "{} results of {operations} operations",
+        results.len()
+    );
+    Ok(results)
+}
+
 impl Account {
     /// A client with a token; the account's id follows from the e-mail address.
     #[must_use]
@@ -303,6 +358,33 @@ impl Account {
         self.send(Method::DELETE, &format!("/api/tasks/{id}"), None)
             .await?
             .check(204)
+    }
+
+    /// Sends a batch and gives any answer.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn try_batch(&self, operations: &[Value]) -> Result<Answer, reqwest::Error> {
+        let body = json!({ "operations": operations });
+        self.send(Method::POST, "/api/tasks/batch", Some(&body))
+            .await
+    }
+
+    /// Carries out a batch.
+    ///
+    /// # Errors
+    /// It is refused, or does not answer each operation.
+    pub async fn batch(&self, operations: &[Value]) -> Result<Vec<Operated>> {
+        operated(&self.try_batch(operations).await?, operations.len())
+    }
+
+    /// A page of the change feed.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub async fn changes(&self, since: u64, limit: usize) -> Result<Changes> {
+        let path = format!("/api/changes?since={since}&limit={limit}");
+        self.send(Method::GET, &path, None).await?.read(200)
     }
 
     /// A page.

@@ -349,7 +349,9 @@ mod tests {
         let formless = with("2026-12-01", "2026-13-01");
         let both = with(r#""before":"PT1H""#, r#""before":"PT1H","after":1"#);
         let page = format!(r#"{{"tasks":[{TASK}],"next_cursor":null,"total":1}}"#);
-        let cases: [(&str, &str, u16, &[&str], &str, bool); 24] = [
+        /// The request, its body, the answer's status, headers and body, and whether all that is as promised.
+        type Case<'a> = (&'a str, &'a str, u16, &'a [&'a str], &'a str, bool);
+        let cases: [Case<'_>; 24] = [
             ("GET /api/tasks/0-1", "", 200, &[JSON, etag], TASK, true),
             ("GET /api/tasks/0-1", "", 200, &[JSON], TASK, false),
             (

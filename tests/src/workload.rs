@@ -2,17 +2,18 @@
 //!
 //! Each writer has its own tasks and does one thing after the other, so what was accepted says exactly what each task's
 //! history is. Only a create without an answer may have happened or not: its title tells afterwards. All other changes
-//! are repeated until they are answered, which does nothing twice: each puts a task into a state of its own.
+//! are repeated until they are answered, which does nothing twice: each puts a task into a state of its own, and each
+//! batch has an Idempotency-Key.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::future::try_join_all;
-use reqwest::Method;
-use serde_json::{Value, json};
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{Account, Answer, Task};
+use crate::client::{Account, Answer, Task, operated};
 use crate::events::{Change, History};
 use crate::stack::Stack;
 
@@ -75,6 +76,8 @@ pub struct Plan {
     pub writers_each: usize,
     /// How many changes each writer makes at least, even after [`Progress::stop`].
     pub changes_each: usize,
+    /// Whether there are batches among the changes; without, each change takes a slot of the outbox.
+    pub batches: bool,
     /// How long a writer waits between two changes.
     pub pace: Duration,
 }
@@ -127,6 +130,7 @@ pub async fn write(accounts: &[Account], plan: &Plan, progress: &Progress) -> Re
             Writer {
                 account,
                 name: format!("w{number}"),
+                batches: plan.batches,
                 dice: Dice(plan.seed ^ (number as u64) << 32),
                 progress,
                 count: 0,
@@ -149,6 +153,7 @@ pub async fn write(accounts: &[Account], plan: &Plan, progress: &Progress) -> Re
 struct Writer<'a> {
     account: &'a Account,
     name: String,
+    batches: bool,
     dice: Dice,
     progress: &'a Progress,
     count: usize,
@@ -177,54 +182,105 @@ impl Writer<'_> {
                     .is_some_and(|record| !record.deleted)
             })
             .collect();
-        let chosen = living.get(self.dice.roll(living.len())).copied();
+        let place = self.dice.roll(living.len());
         let what = self.dice.roll(10);
-        match chosen {
-            Some(chosen) if what >= 4 => self.alter(chosen, what, mark).await,
+        match living.get(place) {
+            Some(_) if what == 4 && self.batches => {
+                // Each task once, beginning with the one that chance chose.
+                let chosen = living.iter().cycle().skip(place);
+                let chosen = chosen.take(living.len().min(4)).copied().collect();
+                self.batch(chosen, mark).await
+            }
+            Some(chosen) if what >= 4 => self.alter(*chosen, what, mark).await,
             _ => self.create(mark).await,
         }
     }
 
+    /// Creates a task and changes others, all at once.
+    async fn batch(&mut self, chosen: Vec<usize>, mark: &str) -> Result<()> {
+        let create = json!({ "op": "create", "task": { "title": mark } });
+        let (mut operations, mut kinds) = (vec![create], Vec::new());
+        for place in chosen {
+            let record = self.deeds.records.get(place).context("no such record")?;
+            let what = self.dice.roll(10);
+            let kind = kind(what, record.done);
+            let (op, id) = (operation(kind), &record.id);
+            let operation = match kind {
+                "task-updated" => json!({ "op": op, "id": id, "task": { "description": mark } }),
+                _ => json!({ "op": op, "id": id }),
+            };
+            operations.push(operation);
+            kinds.push((place, kind));
+        }
+        let body = json!({ "operations": operations });
+        let deadline = Instant::now() + PATIENCE;
+        let answer = loop {
+            let request = self
+                .account
+                .request(Method::POST, "/api/tasks/batch")
+                .header("idempotency-key", mark)
+                .json(&body);
+            if let Some(answer) = self.attempt(request).await? {
+                break answer;
+            }
+            ensure!(Instant::now() < deadline, "no success in a minute");
+        };
+        let mut results = operated(&answer, operations.len())?.into_iter();
+        let created = results.next().and_then(|result| result.task);
+        self.created(created.context("no task")?, mark)?;
+        for ((place, kind), result) in kinds.into_iter().zip(results) {
+            let version = result.task.map(|task| task.version);
+            ensure!(
+                version.is_none() == (kind == "task-deleted"),
+                "no answer to {kind}"
+            );
+            self.altered(place, kind, version, mark)?;
+        }
+        Ok(())
+    }
+
     async fn create(&mut self, mark: &str) -> Result<()> {
         let body = json!({ "title": mark, "tags": ["faults"], "priority": "high" });
-        match self
-            .attempt(Method::POST, "/api/tasks", Some(&body))
-            .await?
-        {
-            Some(answer) => {
-                let task: Task = answer.read(201)?;
-                ensure!(task.title == mark, "another task: {task:?}");
-                self.deeds.records.push(Record {
-                    id: task.id,
-                    steps: vec![("task-created", mark.to_owned())],
-                    versions: vec![(0, task.version)],
-                    done: false,
-                    deleted: false,
-                });
-                self.progress.accepted.fetch_add(1, Ordering::Relaxed);
-            }
+        let request = self.account.request(Method::POST, "/api/tasks").json(&body);
+        match self.attempt(request).await? {
+            Some(answer) => self.created(answer.read(201)?, mark)?,
             // It may be there. To ask again would make a second one.
             None => self.deeds.maybe.push(mark.to_owned()),
         }
         Ok(())
     }
 
+    fn created(&mut self, task: Task, mark: &str) -> Result<()> {
+        ensure!(task.title == mark, "another task: {task:?}");
+        self.deeds.records.push(Record {
+            id: task.id,
+            steps: vec![("task-created", mark.to_owned())],
+            versions: vec![(0, task.version)],
+            done: false,
+            deleted: false,
+        });
+        self.progress.accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
     async fn alter(&mut self, chosen: usize, what: usize, mark: &str) -> Result<()> {
         let record = self.deeds.records.get(chosen).context("no such record")?;
         let path = format!("/api/tasks/{}", record.id);
-        let (kind, method, path, body) = match (what, record.done) {
-            (9, _) => ("task-deleted", Method::DELETE, path, None),
-            (7 | 8, false) => ("task-completed", Method::POST, path + "/complete", None),
-            (7 | 8, true) => ("task-reopened", Method::POST, path + "/reopen", None),
-            _ => {
-                let patch = json!({ "description": mark });
-                ("task-updated", Method::PATCH, path, Some(patch))
-            }
+        let kind = kind(what, record.done);
+        let (method, path, body) = match kind {
+            "task-deleted" => (Method::DELETE, path, None),
+            "task-updated" => (Method::PATCH, path, Some(json!({ "description": mark }))),
+            _ => (Method::POST, format!("{path}/{}", operation(kind)), None),
         };
         let deadline = Instant::now() + PATIENCE;
         let mut again = false;
         let answer = loop {
-            if let Some(answer) = self.attempt(method.clone(), &path, body.as_ref()).await? {
+            let request = self.account.request(method.clone(), &path);
+            let request = match &body {
+                Some(body) => request.json(body),
+                None => request,
+            };
+            if let Some(answer) = self.attempt(request).await? {
                 break answer;
             }
             again = true;
@@ -236,6 +292,16 @@ impl Writer<'_> {
             404 if deleted && again => None,
             _ => Some(answer.read::<Task>(200)?.version),
         };
+        self.altered(chosen, kind, version, mark)
+    }
+
+    fn altered(
+        &mut self,
+        chosen: usize,
+        kind: &'static str,
+        version: Option<u64>,
+        mark: &str,
+    ) -> Result<()> {
         let record = self
             .deeds
             .records
@@ -246,7 +312,7 @@ impl Writer<'_> {
         }
         let mark = if kind == "task-updated" { mark } else { "" };
         record.steps.push((kind, mark.to_owned()));
-        record.deleted = deleted;
+        record.deleted = kind == "task-deleted";
         record.done = match kind {
             "task-completed" => true,
             "task-reopened" => false,
@@ -257,13 +323,8 @@ impl Writer<'_> {
     }
 
     /// Sends once; `None` if it may have happened or not: no answer, or 503.
-    async fn attempt(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Option<Answer>> {
-        match self.account.send(method, path, body).await {
+    async fn attempt(&self, request: RequestBuilder) -> Result<Option<Answer>> {
+        match Answer::of(request).await {
             Ok(answer) if answer.status == 503 => {
                 answer.problem(503, "unavailable")?;
                 self.progress.refused.fetch_add(1, Ordering::Relaxed);
@@ -276,6 +337,26 @@ impl Writer<'_> {
         }
         tokio::time::sleep(PAUSE).await;
         Ok(None)
+    }
+}
+
+/// What one of ten equal chances does to a task.
+fn kind(what: usize, done: bool) -> &'static str {
+    match (what, done) {
+        (9, _) => "task-deleted",
+        (7 | 8, false) => "task-completed",
+        (7 | 8, true) => "task-reopened",
+        _ => "task-updated",
+    }
+}
+
+/// What the API calls it.
+fn operation(kind: &str) -> &'static str {
+    match kind {
+        "task-completed" => "complete",
+        "task-reopened" => "reopen",
+        "task-deleted" => "delete",
+        _ => "update",
     }
 }
 

@@ -79,6 +79,7 @@ async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
         seed: SEED,
         writers_each: 2,
         changes_each: 75,
+        batches: true,
         pace: Duration::from_millis(5),
     };
     let progress = Progress::default();
@@ -117,6 +118,7 @@ async fn everything_is_killed_between_a_change_and_its_event(suite: &Suite) -> R
             seed: SEED + round,
             writers_each: 1,
             changes_each: 10,
+            batches: true,
             pace: Duration::ZERO,
         };
         let progress = Progress::default();
@@ -163,6 +165,7 @@ async fn the_broker_hangs_for_ten_seconds(suite: &Suite) -> Result<()> {
         seed: SEED,
         writers_each: 2,
         changes_each: 20,
+        batches: true,
         // The ring has room for all that eight writers of this pace do in ten seconds.
         pace: Duration::from_millis(100),
     };
@@ -200,6 +203,7 @@ async fn the_ring_fills_while_the_broker_hangs(suite: &Suite) -> Result<()> {
         seed: SEED,
         writers_each: 1,
         changes_each: 20,
+        batches: false,
         pace: Duration::ZERO,
     };
     let progress = Progress::default();
@@ -303,6 +307,7 @@ async fn the_sidecar_hangs(suite: &Suite) -> Result<()> {
         seed: SEED,
         writers_each: 4,
         changes_each: 20,
+        batches: true,
         pace: Duration::from_millis(5),
     };
     let progress = Progress::default();
@@ -356,6 +361,7 @@ async fn the_supervisor_is_killed(_: &Suite) -> Result<()> {
         seed: SEED,
         writers_each: 2,
         changes_each: 20,
+        batches: true,
         pace: Duration::ZERO,
     };
     let progress = Progress::default();
