@@ -36,6 +36,7 @@ pub struct Task {
     pub due_at: Option<String>,
     pub reminders: Vec<Value>,
     pub recurrence: Option<Value>,
+    pub parent_id: Option<String>,
     pub position: f64,
     pub created_at: String,
     pub updated_at: String,

@@ -333,7 +333,7 @@ mod tests {
     fn what_the_document_does_not_promise_is_told() {
         const TASK: &str = r#"{"id":"0-1","title":"a","description":"","status":"open","priority":"low","tags":[],
             "due":{"date":"2026-12-01"},"due_at":null,"reminders":[{"id":"r","before":"PT1H"}],"recurrence":null,
-            "position":1,"created_at":"2026-11-23T08:00:00.000Z","updated_at":"2026-11-23T08:00:00.000Z",
+            "parent_id":null,"position":1,"created_at":"2026-11-23T08:00:00.000Z","updated_at":"2026-11-23T08:00:00.000Z",
             "completed_at":null,"version":1}"#;
         const PROBLEM: &str = r#"{"type":"about:blank","title":"t","status":404,"code":"not_found","detail":"d",
             "request_id":"r"}"#;
