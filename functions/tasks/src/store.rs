@@ -328,21 +328,24 @@ impl<R: Runtime> Store<R> {
         account: &AccountId,
         scanned: SegmentNumber,
     ) -> Result<(Vec<u64>, SegmentNumber), Problem> {
-        let all = Command::Import {
-            tasks: Vec::new(),
-            scanned,
-        };
         for _ in 0..SNAPSHOTS {
-            let loaded = self.load(account).await.map_err(unavailable)?;
-            let loaded = self.complete(account, loaded, &all).await;
-            let shelf = loaded.map_err(unavailable)?.shelf;
-            // A segment that has gone into another one meanwhile may have gone into one that was read before.
-            if shelf.missing(&all).is_empty() {
-                let segments = shelf.segments.values().chain([&shelf.book.newest]);
-                let tokens = segments
-                    .flat_map(|segment| segment.tasks.iter().map(|task| task.id.token))
-                    .collect();
-                return Ok((tokens, shelf.book.newest_number()));
+            let shelf = self.load(account).await.map_err(unavailable)?.shelf;
+            let book = &shelf.book;
+            // What was in a segment that has gone into another one is looked for there.
+            let numbers = book.home(scanned)..book.newest_number();
+            let closed = numbers.filter(|number| shelf.is_closed(*number));
+            // Of each segment only the tokens are kept: all tasks of a large account would not fit into an instance.
+            let read = stream::iter(closed).map(async |number| {
+                let segment = self.segment(account, number).await?;
+                Ok::<_, Error>(segment.map(|(segment, _)| tokens_of(&segment)))
+            });
+            let read = read.buffer_unordered(READERS).try_collect::<Vec<_>>();
+            let read = read.await.map_err(unavailable)?;
+            // One that has gone meanwhile may have gone into one that was read before.
+            if let Some(read) = read.into_iter().collect::<Option<Vec<_>>>() {
+                let mut tokens = read.concat();
+                tokens.extend(tokens_of(&book.newest));
+                return Ok((tokens, book.newest_number()));
             }
         }
         Err(Problem::unavailable(1, "others write faster than it reads"))
@@ -663,6 +666,10 @@ impl<R: Runtime> Store<R> {
             .map(read)
             .transpose()
     }
+}
+
+fn tokens_of(segment: &Segment) -> Vec<u64> {
+    segment.tasks.iter().map(|task| task.id.token).collect()
 }
 
 /// What came of a command.
