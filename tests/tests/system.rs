@@ -48,6 +48,8 @@ fn main() -> ExitCode {
         tags_of_many_segments,
         an_idempotency_key_counts_once,
         what_is_left_of_many_deletions,
+        the_planner_answers_out_of_its_component,
+        components_stay_within_their_worlds,
         sixteen_writers_on_one_account,
         sixteen_writers_on_sixteen_accounts,
         bad_requests_are_refused_and_store_nothing,
@@ -143,6 +145,128 @@ async fn a_task_from_its_creation_to_its_end(suite: &Suite) -> Result<()> {
         json!({ "from": "Renew the passport", "to": "Renew both passports" })
     );
     history.matches_the_api(&ann).await
+}
+
+async fn the_planner_answers_out_of_its_component(suite: &Suite) -> Result<()> {
+    let pam = suite.stack().await?.account("pam").await?;
+    let ask = async |question: &str, body: Value| -> Result<Answer> {
+        let path = format!("/api/planner/{question}");
+        pam.send(Method::POST, &path, Some(&body)).await
+    };
+    // The first two Sundays of the spring of 2027 at half past two: on the second the clocks skip that time in Berlin.
+    let due = json!({ "date": "2027-03-14", "time": "02:30", "time_zone": "Europe/Berlin" });
+    let weekly = json!({ "recurrence": { "rule": "weekly" }, "due": due, "count": 2 });
+    let dates: Value = ask("preview", weekly).await?.read(200)?;
+    assert_eq!(dates["dates"][0]["at"], "2027-03-21T01:30:00.000Z");
+    assert_eq!(dates["dates"][1]["at"], "2027-03-28T01:30:00.000Z");
+    assert_eq!(dates["dates"][0]["why"], json!([]));
+    assert_ne!(dates["dates"][1]["why"], json!([]));
+
+    let line = json!({ "text": "Call Zoë 😀 #home !high", "time_zone": "Asia/Karachi" });
+    let meaning: Value = ask("parse", line).await?.read(200)?;
+    assert_eq!(
+        meaning["spans"][0]["start"], 12,
+        "an emoji is two code units"
+    );
+    let made = pam.create(&meaning["task"]).await?;
+    assert_eq!(
+        (made.title.as_str(), &made.tags[..]),
+        ("Call Zoë 😀", &["home".to_owned()][..])
+    );
+
+    let due = json!({ "date": "2026-11-23" });
+    for rule in [
+        "FREQ=SECONDLY;INTERVAL=1;COUNT=1000000000".to_owned(),
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30".to_owned(),
+        "x".repeat(100_000),
+    ] {
+        let asked = Instant::now();
+        let body = json!({ "recurrence": { "rule": rule }, "due": due });
+        let problem = ask("preview", body).await?.problem(422, "invalid")?;
+        assert_eq!(problem.errors[0].pointer, "/recurrence/rule");
+        let task = json!({ "title": "a", "recurrence": { "rule": rule } });
+        let refused = pam.send(Method::POST, "/api/tasks", Some(&task)).await?;
+        refused.problem(422, "invalid")?;
+        ensure!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            asked.elapsed()
+        );
+    }
+    Ok(())
+}
+
+/// What each component may import, whatever its version: nothing that is not listed comes in unseen.
+const WORLDS: [(&str, &[&str]); 2] = [
+    ("planner", &[]),
+    (
+        "tasks",
+        &[
+            "docket:planner/quick-add",
+            "docket:planner/recurrence",
+            "spin:variables/variables",
+            "wasi:cli/environment",
+            "wasi:cli/exit",
+            "wasi:cli/stderr",
+            "wasi:cli/stdin",
+            "wasi:cli/stdout",
+            "wasi:cli/terminal-input",
+            "wasi:cli/terminal-output",
+            "wasi:cli/terminal-stderr",
+            "wasi:cli/terminal-stdin",
+            "wasi:cli/terminal-stdout",
+            "wasi:clocks/monotonic-clock",
+            "wasi:clocks/system-clock",
+            "wasi:clocks/types",
+            "wasi:clocks/wall-clock",
+            "wasi:filesystem/preopens",
+            "wasi:filesystem/types",
+            "wasi:http/client",
+            "wasi:http/types",
+            "wasi:io/error",
+            "wasi:io/poll",
+            "wasi:io/streams",
+            "wasi:random/insecure-seed",
+            "wasi:random/random",
+        ],
+    ),
+];
+
+async fn components_stay_within_their_worlds(suite: &Suite) -> Result<()> {
+    let project = suite.stack().await?.project();
+    let mut known: Vec<&str> = WORLDS.iter().map(|(id, _)| *id).collect();
+    for function in project.functions() {
+        let bytes = std::fs::read(project.root().join(&function.source))?;
+        let component = wit_component::decode(&bytes)?;
+        let resolve = component.resolve();
+        let (_, world) = resolve
+            .worlds
+            .iter()
+            .next_back()
+            .context("a component has a world")?;
+        let imports: Vec<String> = world
+            .imports
+            .keys()
+            .map(|key| resolve.name_world_key(key))
+            .map(|name| name.split('@').next().unwrap_or_default().to_owned())
+            .collect();
+        let (_, allowed) = WORLDS
+            .iter()
+            .find(|(id, _)| *id == function.id)
+            .with_context(|| format!("`{}` has no world in this test", function.id))?;
+        known.retain(|id| *id != function.id);
+        let surplus: Vec<&String> = imports
+            .iter()
+            .filter(|import| !allowed.contains(&import.as_str()))
+            .collect();
+        ensure!(
+            surplus.is_empty(),
+            "`{}` imports {surplus:?} too",
+            function.id
+        );
+    }
+    ensure!(known.is_empty(), "worlds of no component: {known:?}");
+    Ok(())
 }
 
 async fn pages_by_cursor(suite: &Suite) -> Result<()> {
