@@ -425,16 +425,25 @@ impl Account {
         }
     }
 
-    /// Imports a todo.txt.
+    /// Imports a file: `query` has the format and what goes with it.
     ///
     /// # Errors
     /// It is refused.
-    pub async fn import(&self, file: impl Into<reqwest::Body>) -> Result<Imported> {
-        Answer::of(
-            self.request(Method::POST, "/api/import?format=todotxt")
-                .body(file),
-        )
-        .await?
-        .read(200)
+    pub async fn import(&self, query: &str, file: impl Into<reqwest::Body>) -> Result<Imported> {
+        let path = format!("/api/import?{query}");
+        Answer::of(self.request(Method::POST, &path).body(file))
+            .await?
+            .read(200)
+    }
+
+    /// All tasks as a file.
+    ///
+    /// # Errors
+    /// It is refused, cut off, or no text.
+    pub async fn export(&self, query: &str) -> Result<String> {
+        let path = format!("/api/export?{query}");
+        let answer = self.send(Method::GET, &path, None).await?;
+        answer.check(200)?;
+        Ok(String::from_utf8(answer.body)?)
     }
 }

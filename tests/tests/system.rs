@@ -42,12 +42,14 @@ fn main() -> ExitCode {
         pages_by_cursor,
         tasks_are_found,
         pages_hold_while_others_write,
-        a_file_is_imported_once,
         a_batch_happens_whole_or_not_at_all,
         a_client_follows_the_change_feed,
         tags_of_many_segments,
         an_idempotency_key_counts_once,
         what_is_left_of_many_deletions,
+        files_are_imported_once,
+        an_export_makes_the_same_tasks_elsewhere,
+        imports_that_cannot_be_taken_store_nothing,
         the_planner_answers_out_of_its_component,
         components_stay_within_their_worlds,
         sixteen_writers_on_one_account,
@@ -151,7 +153,7 @@ async fn the_planner_answers_out_of_its_component(suite: &Suite) -> Result<()> {
     let pam = suite.stack().await?.account("pam").await?;
     let ask = async |question: &str, body: Value| -> Result<Answer> {
         let path = format!("/api/planner/{question}");
-        pam.send(Method::POST, &path, Some(&body)).await
+        Ok(pam.send(Method::POST, &path, Some(&body)).await?)
     };
     // The first two Sundays of the spring of 2027 at half past two: on the second the clocks skip that time in Berlin.
     let due = json!({ "date": "2027-03-14", "time": "02:30", "time_zone": "Europe/Berlin" });
@@ -183,7 +185,7 @@ async fn the_planner_answers_out_of_its_component(suite: &Suite) -> Result<()> {
         let asked = Instant::now();
         let body = json!({ "recurrence": { "rule": rule }, "due": due });
         let problem = ask("preview", body).await?.problem(422, "invalid")?;
-        assert_eq!(problem.errors[0].pointer, "/recurrence/rule");
+        assert_eq!(problem.errors[0]["pointer"], "/recurrence/rule");
         let task = json!({ "title": "a", "recurrence": { "rule": rule } });
         let refused = pam.send(Method::POST, "/api/tasks", Some(&task)).await?;
         refused.problem(422, "invalid")?;
@@ -323,7 +325,7 @@ async fn pages_by_cursor(suite: &Suite) -> Result<()> {
 async fn tasks_are_found(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
     let fay = stack.account("fay").await?;
-    fay.import(include_str!("../data/todo.txt")).await?;
+    fay.import("format=todotxt", TODO_TXT).await?;
     let lost = json!({ "title": "Café bill for Zoë", "description": "Überweisung an die Straßenbahn",
         "due": { "date": "2026-11-23", "time": "09:00" }, "priority": "high", "tags": ["work"] });
     fay.create(&lost).await?;
@@ -408,7 +410,7 @@ async fn pages_hold_while_others_write(suite: &Suite) -> Result<()> {
             )
         })
         .collect();
-    account.import(file).await?;
+    account.import("format=todotxt", file).await?;
     for sort in ["due", "priority", "created", "updated", "title", "position"] {
         for sort in [sort.to_owned(), format!("-{sort}")] {
             let mut left = Vec::new();
@@ -458,27 +460,164 @@ async fn pages_hold_while_others_write(suite: &Suite) -> Result<()> {
     Ok(())
 }
 
-async fn a_file_is_imported_once(suite: &Suite) -> Result<()> {
-    const FILE: &str = include_str!("../data/todo.txt");
+const TODO_TXT: &str = include_str!("../data/todo.txt");
+
+/// Files as people have them: the query of their import, the file, how many tasks it has, and the lines with problems.
+const FILES: [(&str, &str, usize, &[u64]); 3] = [
+    ("format=todotxt", TODO_TXT, 28, &[22, 28]),
+    (
+        "format=todoist-csv&time_zone=Europe/Berlin",
+        include_str!("../data/todoist.csv"),
+        14,
+        &[2, 6, 7, 9, 10, 11, 17, 19, 20, 21],
+    ),
+    (
+        "format=ics",
+        include_str!("../data/tasks.ics"),
+        10,
+        &[58, 82, 92, 101, 108],
+    ),
+];
+
+async fn files_are_imported_once(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
-    let ida = stack.account("ida").await?;
-    let first = ida.import(FILE).await?;
-    assert_eq!(
-        (first.created, first.skipped, first.problems.len()),
-        (28, 0, 2),
-        "{first:?}"
-    );
-    let again = ida.import(FILE).await?;
-    assert_eq!(
-        (again.created, again.skipped, again.problems.len()),
-        (0, 28, 2),
-        "{again:?}"
-    );
+    for (n, (query, file, tasks, lines)) in FILES.into_iter().enumerate() {
+        let ida = stack.account(&format!("ida{n}")).await?;
+        for (created, skipped) in [(tasks, 0), (0, tasks)] {
+            let outcome = ida.import(query, file).await?;
+            assert_eq!((outcome.created, outcome.skipped), (created, skipped));
+            let told: Vec<_> = outcome
+                .problems
+                .iter()
+                .map(|p| p["line"].as_u64())
+                .collect();
+            let expected: Vec<_> = lines.iter().copied().map(Some).collect();
+            assert_eq!(told, expected, "{query}: {outcome:?}");
+        }
+        stack.settled().await?;
+        let history = History::read(stack, &ida).await?;
+        assert_eq!(history.changes.len(), tasks);
+        assert!(history.changes.iter().all(|change| change.kind == KINDS[0]));
+        history.matches_the_api(&ida).await?;
+    }
+    Ok(())
+}
+
+async fn an_export_makes_the_same_tasks_elsewhere(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let eda = stack.account("eda").await?;
+    for (query, file, ..) in FILES {
+        eda.import(query, file).await?;
+    }
+    let many: String = (0..150).map(|n| format!("(B) line {n} +tag\n")).collect();
+    eda.import("format=todotxt", many).await?;
+    let tasks = eda.all("all", 200).await?;
+    // What an account gives a task itself: the first part of its id, and the version.
+    let own = |tasks: &[Task]| -> Vec<Task> {
+        let bare = |task: &Task| Task {
+            id: task
+                .id
+                .split('-')
+                .next_back()
+                .unwrap_or_default()
+                .to_owned(),
+            version: 0,
+            ..task.clone()
+        };
+        tasks.iter().map(bare).collect()
+    };
+    for format in ["jsonl", "ics"] {
+        let query = format!("format={format}");
+        let file = eda.export(&query).await?;
+        let other = stack.account(&format!("eda-{format}")).await?;
+        let outcome = other.import(&query, file).await?;
+        assert_eq!(
+            (outcome.created, outcome.skipped, outcome.problems.len()),
+            (tasks.len(), 0, 0),
+            "{format}: {outcome:?}"
+        );
+        let made = own(&other.all("all", 200).await?);
+        let same = own(&tasks);
+        let differ = made.iter().zip(&same).find(|(a, b)| a != b);
+        ensure!(made == same, "{format}: {} tasks, {differ:?}", made.len());
+    }
+    let open = tasks.iter().filter(|task| task.status == "open").count();
+    let lines = eda.export("format=todotxt").await?.lines().count();
+    assert_eq!(lines, tasks.len());
+    let csv = eda.export("format=todoist-csv").await?;
+    let begin = |line: &&str| line.starts_with("task,");
+    assert_eq!(csv.lines().filter(begin).count(), open);
+    Ok(())
+}
+
+async fn imports_that_cannot_be_taken_store_nothing(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let max = stack.account("max").await?;
+    let endless = "TYPE,CONTENT\ntask,Milk\ntask,\"Bread\n".repeat(1_000);
+    let cases: [(&str, &str, reqwest::Body, u16, &str); 4] = [
+        (
+            "a quote that never ends",
+            "format=todoist-csv",
+            "TYPE,CONTENT\ntask,Milk\ntask,\"Bread\n".into(),
+            400,
+            "malformed",
+        ),
+        (
+            "quotes that never end",
+            "format=todoist-csv",
+            (endless + "\"").into(),
+            400,
+            "malformed",
+        ),
+        (
+            "an unknown zone",
+            "format=todoist-csv&time_zone=Mars/Olympus",
+            "TYPE,CONTENT\ntask,Milk\n".into(),
+            422,
+            "invalid",
+        ),
+        (
+            "a calendar that is cut off",
+            "format=ics",
+            "BEGIN:VCALENDAR\nBEGIN:VTODO\nSUMMARY:Milk\n".into(),
+            400,
+            "malformed",
+        ),
+    ];
+    for (what, query, file, status, code) in cases {
+        let asked = Instant::now();
+        let path = format!("/api/import?{query}");
+        let answer = Answer::of(max.request(Method::POST, &path).body(file));
+        let answer = answer.await.with_context(|| what)?;
+        answer.problem(status, code).with_context(|| what)?;
+        let took = asked.elapsed();
+        ensure!(took < Duration::from_secs(2), "{what}: {took:?}");
+    }
+    // What announces 50 MB is refused before it is sent; what does not say how long it is, when it is read.
+    let chunk = "a".repeat(1_000_000);
+    let chunks = format!("{:x}\r\n{chunk}\r\n", chunk.len()).repeat(20) + "0\r\n\r\n";
+    for (length, body) in [
+        ("content-length: 50000000", "{"),
+        ("transfer-encoding: chunked", chunks.as_str()),
+    ] {
+        let head = format!(
+            "POST /api/import?format=jsonl HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n{length}\r\n\r\n",
+            max.token
+        );
+        let asked = Instant::now();
+        let head = raw(stack, (head + body).as_bytes(), false).await?;
+        ensure!(head.starts_with("HTTP/1.1 413 "), "{length}: {head}");
+        ensure!(
+            head.contains("application/problem+json"),
+            "{length}: {head}"
+        );
+        let took = asked.elapsed();
+        ensure!(took < Duration::from_secs(2), "{length}: {took:?}");
+    }
+    assert_eq!(max.page("status=all").await?.total, 0);
     stack.settled().await?;
-    let history = History::read(stack, &ida).await?;
-    assert_eq!(history.changes.len(), 28);
-    assert!(history.changes.iter().all(|change| change.kind == KINDS[0]));
-    history.matches_the_api(&ida).await
+    assert_eq!(History::read(stack, &max).await?.changes.len(), 0);
+    Ok(())
 }
 
 async fn sixteen_writers_on_one_account(suite: &Suite) -> Result<()> {
