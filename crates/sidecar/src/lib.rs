@@ -1,8 +1,9 @@
-//! A typed client of a Dapr sidecar: state, pub/sub and secrets over HTTP. The only place that knows Dapr's URLs.
+//! A typed client of a Dapr sidecar: state, pub/sub, invocation and secrets over HTTP. The only place that knows Dapr's URLs.
 //!
 //! Every call has a time limit and gives typed errors. The client is generic over its [`Transport`], so that the same
 //! code runs in a component (over `wasi:http`) and in unit tests.
 
+mod invoke;
 mod pubsub;
 mod secrets;
 mod state;

@@ -211,3 +211,24 @@ fn a_secret_has_parts() {
     assert_eq!(secret["k1"], "v1");
     assert_eq!(last(&sidecar).0, "GET /v1.0/secrets/secrets/jwt-keys");
 }
+
+#[test]
+fn another_app_is_called_by_its_name() {
+    let good = sidecar(200, "", r#"{"next":"0-1"}"#);
+    let body = json!({ "task_id": "0-0" });
+    let answer: Value = block_on(good.invoke("tasks", "/internal/tasks/x", &body)).unwrap();
+    assert_eq!(answer["next"], "0-1");
+    assert_eq!(
+        last(&good),
+        (
+            "POST /v1.0/invoke/tasks/method/internal/tasks/x".to_owned(),
+            body
+        )
+    );
+    let refused = block_on(sidecar(403, "", "{}").invoke::<Value>("tasks", "/x", &Value::Null));
+    assert!(
+        matches!(refused, Err(Error::Refused { status, .. }) if status == StatusCode::FORBIDDEN)
+    );
+    let odd = block_on(sidecar(204, "", "").invoke::<Value>("tasks", "/x", &Value::Null));
+    assert!(matches!(odd, Err(Error::Malformed { .. })));
+}
