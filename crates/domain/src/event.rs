@@ -66,6 +66,8 @@ pub struct Actor {
 pub enum ActorKind {
     /// A person, through the API or the web client.
     Person,
+    /// The function `recurrence`, for the person whose task came back.
+    Recurrence,
 }
 
 /// One task's change, as the outbox keeps it until it is published.
@@ -101,6 +103,48 @@ impl Event {
             "changes": self.changes,
             "task": self.task,
         }))
+    }
+
+    /// Reads what [`Self::task_event`] wrote, whatever was added to it on its way.
+    ///
+    /// # Errors
+    /// It is not such an event.
+    pub fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            id: String,
+            #[serde(rename = "type")]
+            kind: EventKind,
+            subject: TaskId,
+            time: Instant,
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            account: AccountId,
+            seq: u64,
+            actor: Actor,
+            changes: Map<String, Value>,
+            task: Value,
+        }
+        let Envelope {
+            id,
+            kind,
+            subject,
+            time,
+            data,
+        } = serde_json::from_slice(cloud_event)?;
+        Ok(Self {
+            id,
+            kind,
+            account: data.account,
+            seq: data.seq,
+            at: time,
+            actor: data.actor,
+            task_id: subject,
+            changes: data.changes,
+            task: data.task,
+        })
     }
 
     /// The CloudEvent (1.0, structured JSON) for [`TASK_UPDATES`]: what a client needs to be up to date.

@@ -9,8 +9,16 @@ use crate::base32;
 /// Whose tasks these are: the `sub` of the access token. At most 64 letters, digits, `-` and `_`, so that it can
 /// stand in a state key.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct AccountId(String);
+
+impl TryFrom<String> for AccountId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not an account id")
+    }
+}
 
 impl AccountId {
     /// Takes an id from a verified token; `None` when it is not of the form above.

@@ -66,11 +66,14 @@ pub struct Caller {
     pub actor: Actor,
 }
 
-/// What a function's state gives so that [`Caller`] and [`Internal`] can be extracted.
+/// What a function's state gives so that [`Caller`] can be extracted.
 pub trait Authority: Send + Sync {
     /// Tells who holds the bearer token.
     fn authenticate(&self, token: &str) -> impl Future<Output = Result<Caller, Problem>> + Send;
+}
 
+/// What a function's state gives so that [`Internal`] can be extracted.
+pub trait OwnSidecar: Send + Sync {
     /// The token that our own sidecar shows.
     fn app_api_token(&self) -> &str;
 }
@@ -95,7 +98,7 @@ impl<S: Authority> FromRequestParts<S> for Caller {
 #[derive(Clone, Copy, Debug)]
 pub struct Internal(());
 
-impl<S: Authority> FromRequestParts<S> for Internal {
+impl<S: OwnSidecar> FromRequestParts<S> for Internal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

@@ -1,7 +1,10 @@
-//! What every function shares: who calls, errors on the wire, reading bodies, and the world outside of the rules.
+//! What every function shares: who calls, errors on the wire, reading bodies, taking in events, and the world outside of
+//! the rules.
 
 pub mod auth;
 pub mod body;
+pub mod config;
+pub mod intake;
 pub mod problem;
 pub mod runtime;
 pub mod serve;
@@ -9,7 +12,9 @@ pub mod serve;
 pub mod spin;
 mod strict;
 
-pub use auth::{Authority, Caller, Internal};
+pub use auth::{Authority, Caller, Internal, OwnSidecar};
 pub use body::Json;
+pub use config::Config;
+pub use intake::{Delivered, Verdict};
 pub use problem::{Code, Problem};
 pub use runtime::Runtime;

@@ -1,5 +1,6 @@
 //! The platform in production: Spin, by WASI 0.3.
 
+use axum::Router;
 use bytes::Bytes;
 use docket_domain::{Entropy, Instant};
 use docket_sidecar::{Transport, TransportError};
@@ -9,14 +10,54 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::wit_bindgen::StreamWriter;
 use spin_sdk::wasip3::wit_stream;
+use spin_sdk::{http as spin_http, variables};
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::Runtime;
+use crate::serve::{log_background, serve};
+use crate::{Code, Config, Problem, Runtime};
 
 /// The largest answer that is taken from the sidecar, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Answers a request with a function's routes. An instance's first request makes them, for all of its requests, of what
+/// spin.toml's variables say.
+pub async fn answer<E: Display>(
+    router: &OnceLock<Router>,
+    make: impl Fn(&Config) -> Result<Router, E>,
+    request: spin_http::Request,
+) -> axum::response::Response {
+    let router = match router.get() {
+        Some(router) => router.clone(),
+        None => match configured(make).await {
+            Ok(made) => router.get_or_init(|| made).clone(),
+            Err(error) => {
+                log_background("error", &format!("not configured: {error}"));
+                Router::new().fallback(async || Problem::new(Code::Internal, "not configured"))
+            }
+        },
+    };
+    serve(&Spin, router, request).await
+}
+
+async fn configured<E: Display>(
+    make: impl Fn(&Config) -> Result<Router, E>,
+) -> Result<Router, String> {
+    let variable = async |name: &str| {
+        variables::get(name)
+            .await
+            .map_err(|error| format!("{name}: {error}"))
+    };
+    let config = Config {
+        dapr_url: variable("dapr_url").await?,
+        dapr_api_token: variable("dapr_api_token").await?,
+        app_api_token: variable("app_api_token").await?,
+    };
+    make(&config).map_err(|error| error.to_string())
+}
 
 /// Spin.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,24 +1,13 @@
 //! What a request needs: made once an instance.
 
 use docket_service::auth::Verifier;
-use docket_service::{Authority, Caller, Problem, Runtime};
+use docket_service::{Authority, Caller, Config, OwnSidecar, Problem, Runtime};
 use docket_sidecar::Sidecar;
 use http::header::InvalidHeaderValue;
 use std::sync::Arc;
 
 use crate::outbox::Outbox;
 use crate::store::Store;
-
-/// What spin.toml's variables say.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where the sidecar is: `http://host:port`.
-    pub dapr_url: String,
-    /// What the sidecar demands.
-    pub dapr_api_token: String,
-    /// What the sidecar shows.
-    pub app_api_token: String,
-}
 
 /// The function's state.
 #[derive(Clone)]
@@ -52,7 +41,9 @@ impl<R: Runtime> Authority for App<R> {
     async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
         self.verifier.verify(token).await
     }
+}
 
+impl<R: Runtime> OwnSidecar for App<R> {
     fn app_api_token(&self) -> &str {
         &self.app_api_token
     }

@@ -1,0 +1,65 @@
+//! Events from the sidecar: how a consumer takes one in, and what it says of it.
+//!
+//! Dapr delivers at least once and, for each account, in order. A consumer answers only when its effect is stored, and its
+//! effect is the same when an event comes again.
+
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::response::{IntoResponse, Response};
+use docket_domain::Event;
+use serde::Serialize;
+
+use crate::auth::OwnSidecar;
+use crate::serve::log_background;
+use crate::{Code, Internal, body};
+
+/// The largest delivery, in bytes: what the broker takes.
+const MAX_EVENT: usize = 1024 * 1024;
+
+/// What a consumer says of an event, in Dapr's words. Any other answer than these counts as [`Self::Retry`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "status", rename_all = "UPPERCASE")]
+pub enum Verdict {
+    /// Its effect is stored, or it has none.
+    Success,
+    /// Not now: the sidecar delivers it again, with pauses that grow, before it goes to the dead letters.
+    Retry,
+    /// Never: it goes to the dead letters at once, and the next one is delivered.
+    Drop,
+}
+
+impl IntoResponse for Verdict {
+    fn into_response(self) -> Response {
+        axum::Json(self).into_response()
+    }
+}
+
+/// An event of the topic `task-events` that our own sidecar delivers. As an extractor it answers 401 to anybody else, and
+/// DROP to what is no such event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivered(pub Event);
+
+impl<S: OwnSidecar> FromRequest<S> for Delivered {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        Internal::from_request_parts(&mut parts, state)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let text = match body::read(body, MAX_EVENT).await {
+            Ok(text) => text,
+            Err(problem) if problem.code() == Code::TooLarge => {
+                return Err(dropped("it is too large"));
+            }
+            Err(_cut_off) => return Err(Verdict::Retry.into_response()),
+        };
+        Event::read(&text)
+            .map(Self)
+            .map_err(|error| dropped(&error.to_string()))
+    }
+}
+
+fn dropped(why: &str) -> Response {
+    log_background("error", &format!("an event is dropped: {why}"));
+    Verdict::Drop.into_response()
+}
