@@ -4,6 +4,7 @@
 
 mod batch;
 mod changes;
+pub mod occurrences;
 pub mod openapi;
 mod planner;
 pub mod problem;
@@ -13,6 +14,7 @@ mod transfer;
 
 pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 pub use changes::{ChangePage, ChangeView};
+pub use occurrences::{NextOccurrence, OccurrenceDone};
 pub use planner::{
     ParseRequest, Parsed, ParsedRecurrence, ParsedTask, PlannedDate, Preview, PreviewRequest, Span,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::due::{self, Due};
 use crate::ids::{Entropy, Purpose, SegmentNumber};
-use crate::recurrence::{self, Recurrence, Rule};
+use crate::recurrence::{self, NextDate, Recurrence, Rule};
 use crate::task::{
     Before, MAX_DESCRIPTION, MAX_REMINDERS, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Reminder, Task,
     When,
@@ -38,6 +38,14 @@ pub enum Command {
     Reopen(TaskId),
     /// Remove a task.
     Delete(TaskId),
+    /// Create the next occurrence of a recurring task that is done, unless that was done before. Nothing happens if the
+    /// task is gone or open, has no recurrence, or was the last of its series.
+    Recur {
+        /// The task that is done.
+        task: TaskId,
+        /// Knows the date.
+        next: NextDate,
+    },
     /// Put another tag in the place of one, or take it away, in the tasks of some segments from one on; what is left to
     /// do is told.
     Retag {
@@ -57,9 +65,11 @@ impl Command {
     pub fn task(&self) -> Option<TaskId> {
         match self {
             Self::Create(_) | Self::Import { .. } | Self::Retag { .. } | Self::Batch(_) => None,
-            Self::Update(id, _) | Self::Complete(id) | Self::Reopen(id) | Self::Delete(id) => {
-                Some(*id)
-            }
+            Self::Update(id, _)
+            | Self::Complete(id)
+            | Self::Reopen(id)
+            | Self::Delete(id)
+            | Self::Recur { task: id, .. } => Some(*id),
         }
     }
 
@@ -69,9 +79,11 @@ impl Command {
             Self::Create(input) | Self::Update(_, input) => input.parent().into_iter().collect(),
             Self::Import { tasks, .. } => tasks.iter().filter_map(|t| t.input.parent()).collect(),
             Self::Batch(commands) => commands.iter().flat_map(Self::parents).collect(),
-            Self::Complete(_) | Self::Reopen(_) | Self::Delete(_) | Self::Retag { .. } => {
-                Vec::new()
-            }
+            Self::Complete(_)
+            | Self::Reopen(_)
+            | Self::Delete(_)
+            | Self::Recur { .. }
+            | Self::Retag { .. } => Vec::new(),
         }
     }
 }
@@ -652,6 +664,7 @@ impl RecurrenceInput {
                 series_id: base32::encode(context.entropy.derive(Purpose::Series, 0), 13),
                 index: 1,
                 start: None,
+                next: None,
             },
         });
     }

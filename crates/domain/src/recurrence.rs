@@ -1,8 +1,10 @@
 //! How a task comes back. What may be written as a rule, and which dates it gives, is the planner's business.
 
+use chrono::NaiveDateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::TaskId;
 use crate::due::Due;
 
 /// The longest rule, in bytes.
@@ -24,7 +26,29 @@ pub struct Recurrence {
     /// of the month (31) and the time on the wall. A new rule, and a due date set by hand, begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// The occurrence after this one, from when it was created: so it is never created twice. Clients do not see it, so it
+    /// changes neither the task's version nor the account's sequence number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<TaskId>,
 }
+
+/// What the planner is asked: which date follows on the one of an occurrence that is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Following<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// The date that the rule began with.
+    pub start: &'a Due,
+    /// Which occurrence of the rule is done, 1 for the one at `start`.
+    pub index: u32,
+    /// The date after which the next one comes.
+    pub after: &'a Due,
+    /// The moment on the wall clock from which it is counted, if that is not the due date.
+    pub done: Option<NaiveDateTime>,
+}
+
+/// Knows which date follows; none where the series ends. The error says why the rule is none, in words for a person.
+pub type NextDate = fn(&Following<'_>) -> Result<Option<Due>, String>;
 
 /// The occurrence that a rule began with.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

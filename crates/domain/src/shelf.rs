@@ -20,6 +20,7 @@ use crate::{
 pub use tags::{MAX_ACCOUNT_TAGS, TagCount, Tags};
 
 mod compaction;
+mod occurrences;
 mod tags;
 
 /// When the inline segment holds as many bytes as this, it is closed before the next task is created.
@@ -314,6 +315,7 @@ impl Shelf {
             Command::Complete(id) => self.set_done(*id, Some(context.now), context)?,
             Command::Reopen(id) => self.set_done(*id, None, context)?,
             Command::Delete(id) => self.delete(*id, context)?,
+            Command::Recur { task, next } => self.recur(*task, *next, context)?,
             Command::Retag { tag, to, from } => self.retag(tag, to.as_deref(), *from, context),
             Command::Batch(commands) => self.batch(commands, context)?,
         };
@@ -330,6 +332,21 @@ impl Shelf {
     }
 
     fn create(&mut self, new: &NewTask, context: &Context) -> Result<(Task, Event), Rejection> {
+        let mut task = Task {
+            due: new.known.due.clone(),
+            reminders: new.known.reminders.clone(),
+            recurrence: new.known.recurrence.clone(),
+            ..self.blank(new.token, context)?
+        };
+        task.created_at = new.created_at.unwrap_or(context.now);
+        task.updated_at = new.updated_at.unwrap_or(context.now);
+        task.completed_at = new.done.then(|| new.completed_at.unwrap_or(context.now));
+        new.input.apply_to(&mut task, context, |id| self.task(id))?;
+        self.add(task, context)
+    }
+
+    /// A task with nothing in it yet, but with its place and its number.
+    fn blank(&mut self, token: u64, context: &Context) -> Result<Task, Rejection> {
         if self.book.total(None) >= MAX_TASKS {
             return Err(Rejection::Full { max: MAX_TASKS });
         }
@@ -338,24 +355,27 @@ impl Shelf {
         }
         self.book.seq += 1;
         let seq = self.book.seq;
-        let mut task = Task {
-            id: TaskId::new(self.book.newest_number(), new.token),
+        Ok(Task {
+            id: TaskId::new(self.book.newest_number(), token),
             title: String::new(),
             description: String::new(),
             priority: Priority::default(),
             tags: Vec::new(),
-            due: new.known.due.clone(),
-            reminders: new.known.reminders.clone(),
-            recurrence: new.known.recurrence.clone(),
+            due: None,
+            reminders: Vec::new(),
+            recurrence: None,
             parent_id: None,
             position: None,
             created_seq: seq,
             seq,
-            created_at: new.created_at.unwrap_or(context.now),
-            updated_at: new.updated_at.unwrap_or(context.now),
-            completed_at: new.done.then(|| new.completed_at.unwrap_or(context.now)),
-        };
-        new.input.apply_to(&mut task, context, |id| self.task(id))?;
+            created_at: context.now,
+            updated_at: context.now,
+            completed_at: None,
+        })
+    }
+
+    /// Puts a task that was [`Self::blank`] into the inline segment.
+    fn add(&mut self, task: Task, context: &Context) -> Result<(Task, Event), Rejection> {
         let before = self.book.tags.len();
         self.book.tags.add(&task);
         self.check_tags(before)?;

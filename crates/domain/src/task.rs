@@ -83,7 +83,9 @@ impl Task {
             + self.tags.iter().map(|tag| tag.len() + 3).sum::<usize>()
             + self.reminders.len() * 64
             + self.recurrence.as_ref().map_or(0, |r| {
-                r.rule.as_str().len() + if r.start.is_some() { 180 } else { 80 }
+                r.rule.as_str().len()
+                    + if r.start.is_some() { 180 } else { 80 }
+                    + if r.next.is_some() { 30 } else { 0 }
             })
             + self.parent_id.map_or(0, |_| 32)
     }

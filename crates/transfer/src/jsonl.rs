@@ -152,6 +152,7 @@ fn known_recurrence(
         series_id: series.series_id.filter(|id| is_series_id(id))?,
         index: series.index.filter(|index| *index > 0)?,
         start,
+        next: None,
     })
 }
 

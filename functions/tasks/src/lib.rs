@@ -1,5 +1,5 @@
 //! `tasks`: the only writer of tasks. Answers `/api/tasks` and `/api/import`; its sidecar's cron binding calls
-//! `/internal/tasks/outbox-sweep`.
+//! `/internal/tasks/outbox-sweep`, and the function `recurrence`, through both sidecars, `/internal/tasks/occurrences`.
 
 mod app;
 mod outbox;
@@ -7,7 +7,7 @@ mod planner;
 mod routes;
 mod store;
 
-pub use app::{App, Config};
+pub use app::App;
 pub use routes::router;
 
 #[cfg(target_family = "wasm")]

@@ -4,9 +4,9 @@
 #[cfg(target_family = "wasm")]
 mod component;
 #[cfg(target_family = "wasm")]
-pub use component::{check, parse, preview};
+pub use component::{check, next, parse, preview};
 
 #[cfg(not(target_family = "wasm"))]
 mod library;
 #[cfg(not(target_family = "wasm"))]
-pub use library::{check, parse, preview};
+pub use library::{check, next, parse, preview};

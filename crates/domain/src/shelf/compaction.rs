@@ -76,7 +76,7 @@ impl Shelf {
         let (mut made, mut gone) = (0, BTreeMap::<SegmentNumber, usize>::new());
         for command in commands {
             match command {
-                Command::Create(_) => made += 1,
+                Command::Create(_) | Command::Recur { .. } => made += 1,
                 Command::Import { tasks, .. } => made += tasks.len(),
                 Command::Delete(id) => *gone.entry(self.book.home(id.segment)).or_default() += 1,
                 _ => {}

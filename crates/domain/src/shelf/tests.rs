@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::recurrence::{Recurrence, Start};
+use crate::due::Due;
+use crate::recurrence::{Following, Recurrence, Start};
 use crate::{ActorKind, FieldErrorCode, Known};
 
 const NOW: &str = "2026-11-23T08:00:00Z";
@@ -676,4 +677,120 @@ fn a_copy_keeps_its_reminders_and_its_series_as_far_as_its_fields_agree() {
         assert_eq!(task.recurrence, expected);
         assert_eq!(task.updated_at, Instant::MIN);
     }
+}
+
+/// As little of a planner as these tests need: a week later, three times.
+fn next_week(asked: &Following<'_>) -> Result<Option<Due>, String> {
+    if asked.rule.as_str() == "broken" {
+        return Err("not a rule".to_owned());
+    }
+    let date = asked.after.date + chrono::Days::new(7);
+    let due = Due {
+        date,
+        ..asked.start.clone()
+    };
+    Ok((asked.index <= 3).then_some(due))
+}
+
+fn recur(shelf: &mut Shelf, n: u128, task: TaskId) -> Result<Applied, Rejection> {
+    let next = next_week;
+    shelf.apply(&Command::Recur { task, next }, &context(n))
+}
+
+#[test]
+fn an_occurrence_follows_by_its_series_and_only_once() {
+    let due = json!({ "date": "2026-12-01" });
+    let recurrence = json!({ "rule": "weekly" });
+    let mut shelf = Shelf::default();
+    let task = json!({ "title": "a", "due": due, "recurrence": recurrence, "tags": ["x"] });
+    let mut id = create(&mut shelf, 1, task).id;
+    let mut ids = vec![id];
+    for index in 2..=4 {
+        assert!(recur(&mut shelf, 2, id).unwrap().events.is_empty(), "open");
+        shelf.apply(&Command::Complete(id), &context(3)).unwrap();
+        let (seq, done) = (shelf.book.seq, shelf.task(id).unwrap().clone());
+        let mut other = shelf.clone();
+        let applied = recur(&mut shelf, 4, id).unwrap();
+        // Whoever asks, and whenever: the id is the same.
+        assert_eq!(recur(&mut other, 5, id).unwrap().tasks, applied.tasks);
+        let event = &applied.events[0];
+        assert_eq!((event.kind, event.seq), (EventKind::TaskCreated, seq + 1));
+        let linked = shelf.task(id).unwrap();
+        assert_eq!((linked.seq, linked.updated_at), (done.seq, done.updated_at));
+        assert_eq!(
+            event::to_value(&linked.view()),
+            event::to_value(&done.view())
+        );
+        let next = linked.recurrence.as_ref().unwrap().next.unwrap();
+        assert_eq!(next, event.task_id);
+        let again = recur(&mut shelf, 6, id).unwrap();
+        assert_eq!((again.events.len(), &again.tasks), (0, &applied.tasks));
+        let task = shelf.task(next).unwrap();
+        let recurrence = task.recurrence.as_ref().unwrap();
+        assert_eq!((recurrence.index, recurrence.next), (index, None));
+        assert_eq!(recurrence.start.as_ref().unwrap().index, 1);
+        id = next;
+        ids.push(id);
+    }
+    shelf.apply(&Command::Complete(id), &context(7)).unwrap();
+    assert!(recur(&mut shelf, 8, id).unwrap().events.is_empty(), "over");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), shelf.book.total(Some(Status::Open))), (4, 0));
+    let tags: Vec<_> = shelf.book.tags.iter().collect();
+    assert_eq!(tags, [("x", TagCount(0, 4))]);
+}
+
+#[test]
+fn a_link_reaches_into_a_closed_segment() {
+    let (mut shelf, _) = filled(0);
+    let task = json!({ "title": "a", "due": { "date": "2026-12-01" }, "recurrence": { "rule": "weekly" } });
+    let id = create(&mut shelf, 1, task).id;
+    shelf.apply(&Command::Complete(id), &context(2)).unwrap();
+    for n in 0..SEGMENT_TASKS as u128 {
+        create(&mut shelf, n, json!({ "title": "b" }));
+    }
+    shelf.changed.clear();
+    let directory = shelf.book.closed[0];
+    assert_eq!(recur(&mut shelf, 3, id).unwrap().events.len(), 1);
+    assert!(shelf.changed.contains(&0), "it is written");
+    assert_eq!(
+        shelf.book.closed[0], directory,
+        "nobody has to read it anew"
+    );
+    // Where it is not loaded, it is asked for.
+    let fresh = Shelf::new(shelf.book.clone());
+    let next = next_week;
+    assert_eq!(fresh.missing(&Command::Recur { task: id, next }), [0]);
+}
+
+#[test]
+fn a_rule_that_is_none_is_told() {
+    let mut shelf = Shelf::default();
+    let task = json!({ "title": "a", "recurrence": { "rule": "broken" } });
+    let id = create(&mut shelf, 1, task).id;
+    shelf.apply(&Command::Complete(id), &context(2)).unwrap();
+    let rejection = recur(&mut shelf, 3, id).unwrap_err();
+    assert!(matches!(rejection, Rejection::Invalid(errors) if errors[0].detail == "not a rule"));
+}
+
+#[test]
+fn an_event_is_read_as_it_was_written() {
+    let mut shelf = Shelf::default();
+    let task = json!({ "title": "ü", "position": 2.5, "due": { "date": "2026-12-01" }, "recurrence": { "rule": "weekly" } });
+    let id = create(&mut shelf, 1, task).id;
+    let events = [
+        Command::Complete(id),
+        Command::Reopen(id),
+        Command::Delete(id),
+    ]
+    .map(|command| shelf.apply(&command, &context(2)).unwrap().events.remove(0));
+    for event in events {
+        let mut sent = event.task_event();
+        sent["traceid"] = "added on the way".into();
+        assert_eq!(Event::read(sent.to_string().as_bytes()).unwrap(), event);
+        sent["type"] = "task-sung".into();
+        assert!(Event::read(sent.to_string().as_bytes()).is_err());
+    }
+    assert!(Event::read(b"{}").is_err());
 }

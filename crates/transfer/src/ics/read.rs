@@ -529,6 +529,7 @@ fn known_recurrence(ours: &Property, rule: &str, from: From) -> Option<Recurrenc
             .to_owned(),
         index: number("INDEX")?,
         start: start(),
+        next: None,
     })
 }
 

@@ -171,6 +171,7 @@ fn recurrence() -> impl Strategy<Value = Recurrence> {
             series_id: base32::encode(id, 13),
             index,
             start,
+            next: None,
         })
 }
 
@@ -233,6 +234,7 @@ fn plain(task: &Task, back: &Task, rule: Option<&str>) -> Task {
                 series_id: new.series_id.clone(),
                 index: 1,
                 start: None,
+                next: None,
             }),
         reminders: Vec::new(),
         position: None,

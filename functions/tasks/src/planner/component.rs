@@ -4,7 +4,7 @@
 use chrono_tz::Tz;
 use docket_domain::Instant;
 use docket_domain::due::{self, Due};
-use docket_domain::recurrence::From;
+use docket_domain::recurrence::{Following, From};
 use docket_domain::task::{Before, Priority, When};
 use docket_planner::quick_add::{Parsed, ParsedRecurrence, ParsedTask, Span};
 use docket_planner::recurrence::Occurrence;
@@ -33,6 +33,20 @@ pub fn preview(rule: &str, start: &Due, count: u32) -> Result<Vec<Occurrence>, S
         .iter()
         .map(|date| read_occurrence(date).ok_or_else(|| format!("not an occurrence: {date:?}")))
         .collect()
+}
+
+pub fn next(asked: &Following<'_>) -> Result<Option<Due>, String> {
+    let series = recurrence::Series {
+        rule: asked.rule.as_str().to_owned(),
+        start: write_due(asked.start),
+    };
+    let after = write_due(asked.after);
+    let done = asked
+        .done
+        .map(|wall| wall.format("%Y-%m-%dT%H:%M:%S").to_string());
+    recurrence::next(&series, &after, asked.index, done.as_deref())?
+        .map(|date| read_due(&date.due).ok_or_else(|| format!("not an occurrence: {date:?}")))
+        .transpose()
 }
 
 pub fn parse(text: &str, now: Instant, time_zone: Tz, locale: &str) -> Result<Parsed, String> {

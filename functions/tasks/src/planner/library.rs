@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use docket_domain::Instant;
 use docket_domain::due::Due;
+use docket_domain::recurrence::Following;
 use docket_planner::quick_add::{self, Parsed};
 use docket_planner::recurrence::{self, Occurrence, Rule, Series};
 
@@ -18,6 +19,19 @@ pub fn check(rule: &str) -> Result<String, String> {
 pub fn preview(rule: &str, start: &Due, count: u32) -> Result<Vec<Occurrence>, String> {
     let rule = &Rule::parse(rule)?;
     Ok(recurrence::preview(Series { rule, start }, start, 1, count))
+}
+
+/// The date that follows when an occurrence is done; none where the series ends.
+///
+/// # Errors
+/// The rule is none, as [`check`] would have said.
+pub fn next(asked: &Following<'_>) -> Result<Option<Due>, String> {
+    let series = Series {
+        rule: &Rule::parse(asked.rule.as_str())?,
+        start: asked.start,
+    };
+    let next = recurrence::next(series, asked.after, asked.index, asked.done);
+    Ok(next.map(|occurrence| occurrence.due))
 }
 
 /// Reads a line of quick add, typed at `now` by a person in a zone and with a language (BCP 47).

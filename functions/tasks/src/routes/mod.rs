@@ -3,6 +3,7 @@
 mod batch;
 mod changes;
 mod list;
+mod occurrences;
 pub(crate) mod once;
 mod parameters;
 mod planner;
@@ -49,6 +50,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/api/planner/preview", post(planner::preview)),
         ("/api/planner/parse", post(planner::parse)),
         ("/api/export", get(transfer::export)),
+        ("/internal/tasks/occurrences", post(occurrences::create)),
         ("/internal/tasks/outbox-sweep", post(sweep)),
     ]
 }

@@ -5,6 +5,7 @@ mod changes;
 mod contract;
 pub(crate) mod fake;
 mod list;
+mod occurrences;
 mod once;
 mod parents;
 mod planner;
@@ -12,6 +13,7 @@ mod transfer;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
+use docket_service::Config;
 use docket_service::serve::serve;
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -19,7 +21,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use crate::{App, Config, router};
+use crate::{App, router};
 use fake::{APP_TOKEN, Fake, Fault};
 
 struct Answer {
