@@ -221,7 +221,9 @@ fn change(event: &Value, update: &Value) -> Result<Change> {
             "the update's task differs"
         );
     }
-    ensure!(text(event, "/data/actor/kind")? == "person", "the actor");
+    let actor = text(event, "/data/actor/kind")?;
+    let known = actor == "person" || (actor == "recurrence" && kind == "task-created");
+    ensure!(known, "the actor");
     let Some(Value::Object(changes)) = event.pointer("/data/changes").cloned() else {
         bail!("no changes");
     };

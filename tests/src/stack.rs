@@ -20,6 +20,8 @@ use crate::until;
 
 /// The name of the sidecar of `tasks` among the parts.
 pub const SIDECAR: &str = "dapr-tasks";
+/// The name of the sidecar of `recurrence` among the parts.
+pub const RECURRENCE: &str = "dapr-recurrence";
 /// How long a killed part may take until it is healthy again.
 const BACK: Duration = Duration::from_secs(30);
 /// How long the outbox may take to empty: the sidecar's producer waits for up to ten seconds for an answer of a

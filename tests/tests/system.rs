@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
+use docket_cli::events::{self, Query};
 use docket_cli::token;
+use docket_domain::event::TASK_EVENTS;
 use docket_tests::client::{Account, Answer, Page, Task};
 use docket_tests::events::History;
 use docket_tests::stack::{SIDECAR, Stack};
@@ -39,6 +41,8 @@ use together::{
 fn main() -> ExitCode {
     suite::main(tests![
         a_task_from_its_creation_to_its_end,
+        what_recurs_comes_back_once,
+        what_is_no_event_is_among_the_dead_letters,
         pages_by_cursor,
         tasks_are_found,
         pages_hold_while_others_write,
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         internal_routes_are_for_the_sidecar,
         the_sidecar_is_for_its_app,
         another_app_may_nothing,
+        recurrence_may_ask_for_occurrences_alone,
         a_restart_keeps_everything,
         two_stacks_side_by_side,
     ])
@@ -99,7 +104,7 @@ async fn a_task_from_its_creation_to_its_end(suite: &Suite) -> Result<()> {
     let guarded = |tag: &str| {
         ann.request(Method::PATCH, &path)
             .header("if-match", tag)
-            .json(&json!({ "title": "Renew both passports", "due": null }))
+            .json(&json!({ "title": "Renew both passports", "due": null, "recurrence": null }))
     };
     let updated: Task = Answer::of(guarded("\"1\"")).await?.read(200)?;
     assert_eq!((updated.version, updated.due.is_none()), (2, true));
@@ -140,7 +145,7 @@ async fn a_task_from_its_creation_to_its_end(suite: &Suite) -> Result<()> {
     );
     assert_eq!(
         history.changes[1].changes.keys().collect::<Vec<_>>(),
-        ["due", "title"]
+        ["due", "recurrence", "title"]
     );
     assert_eq!(
         history.changes[1].changes["title"],
@@ -198,38 +203,43 @@ async fn the_planner_answers_out_of_its_component(suite: &Suite) -> Result<()> {
     Ok(())
 }
 
-/// What each component may import, whatever its version: nothing that is not listed comes in unseen.
-const WORLDS: [(&str, &[&str]); 2] = [
+/// What a function may import of the platform, whatever the versions.
+const PLATFORM: &[&str] = &[
+    "spin:variables/variables",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/system-clock",
+    "wasi:clocks/types",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:http/client",
+    "wasi:http/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+];
+
+/// What each component may import: nothing that is not listed comes in unseen.
+const WORLDS: [(&str, &[&[&str]]); 3] = [
     ("planner", &[]),
+    ("recurrence", &[PLATFORM]),
     (
         "tasks",
         &[
-            "docket:planner/quick-add",
-            "docket:planner/recurrence",
-            "spin:variables/variables",
-            "wasi:cli/environment",
-            "wasi:cli/exit",
-            "wasi:cli/stderr",
-            "wasi:cli/stdin",
-            "wasi:cli/stdout",
-            "wasi:cli/terminal-input",
-            "wasi:cli/terminal-output",
-            "wasi:cli/terminal-stderr",
-            "wasi:cli/terminal-stdin",
-            "wasi:cli/terminal-stdout",
-            "wasi:clocks/monotonic-clock",
-            "wasi:clocks/system-clock",
-            "wasi:clocks/types",
-            "wasi:clocks/wall-clock",
-            "wasi:filesystem/preopens",
-            "wasi:filesystem/types",
-            "wasi:http/client",
-            "wasi:http/types",
-            "wasi:io/error",
-            "wasi:io/poll",
-            "wasi:io/streams",
-            "wasi:random/insecure-seed",
-            "wasi:random/random",
+            PLATFORM,
+            &["docket:planner/quick-add", "docket:planner/recurrence"],
         ],
     ),
 ];
@@ -259,7 +269,7 @@ async fn components_stay_within_their_worlds(suite: &Suite) -> Result<()> {
         known.retain(|id| *id != function.id);
         let surplus: Vec<&String> = imports
             .iter()
-            .filter(|import| !allowed.contains(&import.as_str()))
+            .filter(|import| !allowed.iter().any(|part| part.contains(&import.as_str())))
             .collect();
         ensure!(
             surplus.is_empty(),
@@ -269,6 +279,119 @@ async fn components_stay_within_their_worlds(suite: &Suite) -> Result<()> {
     }
     ensure!(known.is_empty(), "worlds of no component: {known:?}");
     Ok(())
+}
+
+/// Waits for the one open task of an account.
+async fn only_open(account: &Account) -> Result<Task> {
+    until(
+        "the next one is there",
+        Duration::from_secs(20),
+        async || {
+            let page = account.page("status=open").await?;
+            ensure!(page.total <= 1, "{} open tasks", page.total);
+            Ok(page.tasks.into_iter().next())
+        },
+    )
+    .await
+}
+
+async fn what_recurs_comes_back_once(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let rea = stack.account("rea").await?;
+    let first = rea
+        .create(&json!({
+            "title": "Water the plants", "tags": ["home"], "due": { "date": "2027-01-31" },
+            "reminders": [{ "before": "P1D" }], "recurrence": { "rule": "FREQ=MONTHLY;COUNT=4" },
+        }))
+        .await?;
+    let mut current = first.clone();
+    let mut took = Vec::new();
+    for date in ["2027-02-28", "2027-03-31", "2027-04-30"] {
+        let done = rea.act(&current.id, "complete").await?;
+        current = only_open(&rea).await?;
+        let next = json!({ "title": current.title, "tags": current.tags, "due": current.due, "reminders": current.reminders });
+        let same = json!({ "title": done.title, "tags": done.tags, "due": { "date": date }, "reminders": done.reminders });
+        assert_eq!(next, same);
+        let time = |text: &str| chrono::DateTime::parse_from_rfc3339(text);
+        let until = time(&current.created_at)?;
+        took.push(
+            (until - time(done.completed_at.as_deref().context("done")?)?).num_milliseconds(),
+        );
+    }
+    eprintln!("[recurrence] the next one is created {took:?} ms after the completion");
+    let index = |task: &Task| task.recurrence.as_ref().map(|r| r["index"].clone());
+    assert_eq!(index(&current), Some(json!(4)));
+    rea.act(&current.id, "complete").await?;
+    rea.act(&first.id, "reopen").await?;
+    rea.act(&first.id, "complete").await?;
+
+    // All is delivered again, and once more by hand: nothing new comes of it.
+    stack.settled().await?;
+    let query = Query {
+        account: Some(rea.id.clone()),
+        ..Query::all(TASK_EVENTS)
+    };
+    let token = stack.api_tokens("recurrence")?.app_api_token;
+    for record in events::collect(stack.ports().broker(), &query).await? {
+        let delivery = rea
+            .anonymous(Method::POST, "/internal/recurrence/task-events")
+            .header("dapr-api-token", &token);
+        let answer: Value = Answer::of(delivery.json(&record.body)).await?.read(200)?;
+        assert_eq!(answer, json!({ "status": "SUCCESS" }));
+    }
+    stack.settled().await?;
+    let history = History::read(stack, &rea).await?;
+    let kinds: Vec<&str> = history.changes.iter().map(|c| c.kind.as_str()).collect();
+    let (created, done) = ("task-created", "task-completed");
+    assert_eq!(
+        kinds,
+        [
+            created,
+            done,
+            created,
+            done,
+            created,
+            done,
+            created,
+            done,
+            "task-reopened",
+            done
+        ]
+    );
+    history.matches_the_api(&rea).await
+}
+
+async fn what_is_no_event_is_among_the_dead_letters(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let mark = "not of an event's form";
+    let publish = stack
+        .http()
+        .post(format!(
+            "{}/v1.0/publish/pubsub/task-events?metadata.partitionKey=poison",
+            stack.sidecar_address("tasks")?
+        ))
+        .header("dapr-api-token", stack.api_tokens("tasks")?.dapr_api_token);
+    let event = json!({
+        "specversion": "1.0", "id": "poison", "source": "/elsewhere", "type": "task-completed",
+        "datacontenttype": "application/json", "data": { "mark": mark },
+    });
+    let publish = publish.header("content-type", "application/cloudevents+json");
+    Answer::of(publish.body(event.to_string()))
+        .await?
+        .check(204)?;
+    until(
+        "it is among the dead letters",
+        Duration::from_secs(20),
+        async || {
+            let query = Query::all("task-events-dead");
+            let dead = events::collect(stack.ports().broker(), &query).await?;
+            Ok(dead
+                .iter()
+                .any(|record| record.body["data"]["mark"] == mark)
+                .then_some(()))
+        },
+    )
+    .await
 }
 
 async fn pages_by_cursor(suite: &Suite) -> Result<()> {
@@ -1300,6 +1423,64 @@ async fn the_sidecar_is_for_its_app(suite: &Suite) -> Result<()> {
     Ok(())
 }
 
+/// Where `recurrence` asks `tasks` for occurrences.
+const OCCURRENCES: &str = "/v1.0/invoke/tasks/method/internal/tasks/occurrences";
+
+async fn recurrence_may_ask_for_occurrences_alone(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let ria = stack.account("ria").await?;
+    let base = stack.sidecar_address("recurrence")?;
+    let token = stack.api_tokens("recurrence")?.dapr_api_token;
+    let call = |method: Method, path: &str| {
+        stack
+            .http()
+            .request(method, format!("{base}{path}"))
+            .header("dapr-api-token", &token)
+            .json(&json!({ "account": ria.id, "task_id": "0-000000000000" }))
+    };
+    let allowed: Value = Answer::of(call(Method::POST, OCCURRENCES))
+        .await?
+        .read(200)?;
+    assert_eq!(allowed, json!({ "next": null }));
+    for (method, path) in [
+        (Method::GET, OCCURRENCES),
+        (
+            Method::POST,
+            "/v1.0/invoke/tasks/method/internal/tasks/outbox-sweep",
+        ),
+        (Method::POST, "/v1.0/invoke/tasks/method/api/tasks"),
+        (Method::GET, "/v1.0/invoke/tasks/method/api/tasks"),
+        (Method::GET, "/v1.0/invoke/tasks/method/"),
+    ] {
+        let answer = Answer::of(call(method.clone(), path)).await?;
+        answer
+            .check(403)
+            .with_context(|| format!("{method} {path}"))?;
+    }
+    // Nobody calls it, not even `tasks`.
+    let tasks = stack
+        .http()
+        .post(format!(
+            "{}/v1.0/invoke/recurrence/method/internal/recurrence/task-events",
+            stack.sidecar_address("tasks")?
+        ))
+        .header("dapr-api-token", stack.api_tokens("tasks")?.dapr_api_token);
+    Answer::of(tasks.json(&json!({}))).await?.check(403)?;
+    // It has no state and no secrets, and publishes no events.
+    for (method, path) in [
+        (Method::GET, "/v1.0/state/state/outbox:0"),
+        (Method::GET, "/v1.0/secrets/secrets/jwt-keys"),
+        (Method::POST, "/v1.0/publish/pubsub/task-events"),
+    ] {
+        let answer = Answer::of(call(method, path)).await?;
+        ensure!(
+            answer.status >= 400 && answer.status != 401,
+            "{path}: {answer}"
+        );
+    }
+    Ok(())
+}
+
 /// Starts a sidecar with an app id that nobody knows, beside the real one and with an identity of the same Sentry.
 async fn another_app_may_nothing(suite: &Suite) -> Result<()> {
     const TOKEN: &str = "intruder";
@@ -1367,6 +1548,12 @@ async fn another_app_may_nothing(suite: &Suite) -> Result<()> {
         invoked.to_string().contains("intruder"),
         "refused by whom? {invoked}"
     );
+    // What another app may, this one may not.
+    let occurrences = stack
+        .http()
+        .post(format!("{base}{OCCURRENCES}"))
+        .header("dapr-api-token", TOKEN);
+    Answer::of(occurrences.json(&json!({}))).await?.check(403)?;
     // What is scoped to others does not exist for it.
     for path in [
         "/v1.0/state/state/outbox:0",
