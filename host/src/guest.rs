@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::component::{Accessor, GuestTaskId, HasData, ResourceTable};
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
@@ -38,8 +37,6 @@ pub struct InFlight {
     ticks: AtomicU32,
     verdict: AtomicU8,
     settled: tokio::sync::Notify,
-    /// Keeps others from entering until an instance has this one and is ready for the next.
-    entry: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 /// Why a request got no answer from its instance.
@@ -56,23 +53,14 @@ pub enum Verdict {
 }
 
 impl InFlight {
-    /// A request that has just come, with its permit to enter an instance if it has one.
-    pub fn new(id: String, entry: Option<OwnedSemaphorePermit>) -> Self {
+    /// A request that has just come.
+    pub fn new(id: String) -> Self {
         Self {
             id,
-            entry: Mutex::new(entry),
             ticks: AtomicU32::new(0),
             verdict: AtomicU8::new(0),
             settled: tokio::sync::Notify::new(),
         }
-    }
-
-    /// Takes the permit to enter: whoever holds it decides when the next request may.
-    pub fn take_entry(&self) -> Option<OwnedSemaphorePermit> {
-        self.entry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
     }
 
     /// Settles why the request got no answer; the first word holds.

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
@@ -23,10 +23,6 @@ use crate::log::Level;
 
 /// How long an instance waits for its next request.
 const IDLE: Duration = Duration::from_secs(10);
-/// How long a request waits for an instance that is just taking on another one, before a new one may be made for it.
-/// Without it, requests that come at the same moment would each get an instance of their own, though all of them mostly
-/// wait for the network.
-const PATIENCE: Duration = Duration::from_millis(3);
 
 /// Bounds on how a component runs.
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +73,6 @@ pub enum Failure {
 pub struct Pool {
     handler: ProxyHandler<Component>,
     places: Arc<Semaphore>,
-    /// One request at a time enters an instance.
-    entry: Arc<Semaphore>,
     limits: Limits,
     shared: Arc<Shared>,
 }
@@ -104,7 +98,6 @@ impl Pool {
         Self {
             handler: ProxyHandler::new(component),
             places: Arc::new(Semaphore::new(limits.concurrency)),
-            entry: Arc::new(Semaphore::new(1)),
             limits,
             shared,
         }
@@ -131,9 +124,7 @@ impl Pool {
             );
             return Err(Failure::Unavailable);
         };
-        let entry = tokio::time::timeout(PATIENCE, Arc::clone(&self.entry).acquire_owned()).await;
-        let entry = entry.ok().and_then(Result::ok);
-        let in_flight = Arc::new(InFlight::new(id.to_owned(), entry));
+        let in_flight = Arc::new(InFlight::new(id.to_owned()));
         let error = match self.handler.handle(Arc::clone(&in_flight), request).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
@@ -198,19 +189,16 @@ impl HandlerState for Component {
         let proxy = tokio::time::timeout(self.limits.request, instantiation)
             .await
             .map_err(|_| wasmtime::format_err!("instantiation took too long"))??;
-        let entering = Entering::default();
         Ok(Instance {
             store,
             proxy,
             view: Guest::http,
             expiration: Expiration {
-                entering: entering.clone(),
                 limits: self.limits,
                 stop: Box::pin(self.stop.clone().cancelled_owned()),
                 sleep: Box::pin(tokio::time::sleep(IDLE)),
             },
             state: Worker {
-                entering,
                 shared: Arc::clone(&self.shared),
                 limits: self.limits,
             },
@@ -218,19 +206,8 @@ impl HandlerState for Component {
     }
 }
 
-/// The permit of the request that is entering an instance, until the instance is ready for another one.
-#[derive(Clone, Default)]
-struct Entering(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
-
-impl Entering {
-    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = permit;
-    }
-}
-
 /// Says when an instance has to go.
 struct Expiration {
-    entering: Entering,
     limits: Limits,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     sleep: Pin<Box<Sleep>>,
@@ -243,8 +220,6 @@ impl WorkerExpiration for Expiration {
         status: WorkerStatus,
         start: Instant,
     ) -> Poll<()> {
-        // The instance is asked for its end whenever all that it works on is waiting: it can take on another request.
-        self.entering.set(None);
         let limit = match status {
             WorkerStatus::Idle => {
                 if self.stop.as_mut().poll(cx).is_ready() {
@@ -268,7 +243,6 @@ impl WorkerExpiration for Expiration {
 
 /// Says what an instance takes on, and clears up after it.
 struct Worker {
-    entering: Entering,
     shared: Arc<Shared>,
     limits: Limits,
 }
@@ -293,7 +267,6 @@ impl WorkerState for Worker {
         request: Arc<InFlight>,
         task: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
-        self.entering.set(request.take_entry());
         store.data_mut().start(task, request);
         Box::pin(tokio::time::sleep(self.limits.request))
     }
