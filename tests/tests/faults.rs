@@ -55,9 +55,7 @@ async fn settle(
          that happened {}); settled {:.1} s later; events {}, lost 0, repeated {}",
         figures.accepted,
         progress.refused(),
-        progress
-            .unanswered
-            .load(Ordering::Relaxed),
+        progress.unanswered.load(Ordering::Relaxed),
         figures.happened,
         settled.as_secs_f64(),
         figures.events,
