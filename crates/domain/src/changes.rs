@@ -28,7 +28,7 @@ const LOADS: u64 = (1 << (53 - SEQ_BITS)) - 1;
 /// It is a sequence number, but for one case: while a client that began with nothing is at numbers whose tombstones were
 /// dropped, it also says how often that had happened. Then nothing that it misses was dropped since, unlike with a client
 /// that has been away.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Since {
     seq: u64,
     load: u64,

@@ -7,7 +7,7 @@ use docket_domain::FieldErrorCode;
 use docket_domain::changes::{DEFAULT_LIMIT, MAX_LIMIT, Query, Since};
 use docket_service::{Caller, Problem, Runtime};
 
-use super::parameters::{parameters, unknown_parameter};
+use super::parameters::{Parameters, Refusal};
 use crate::App;
 
 pub(super) async fn changes<R: Runtime>(
@@ -15,7 +15,7 @@ pub(super) async fn changes<R: Runtime>(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let query = changes_query(query.as_deref().unwrap_or_default())?;
+    let query = changes_query(Parameters::parse(query.as_deref())?)?;
     app.store
         .changes(&caller.account, query, |page| {
             axum::Json(ChangePage::from(&page)).into_response()
@@ -23,30 +23,23 @@ pub(super) async fn changes<R: Runtime>(
         .await
 }
 
-fn changes_query(query: &str) -> Result<Query, Problem> {
-    let invalid = |name: &str, detail: String| {
-        Problem::field(&format!("/{name}"), FieldErrorCode::Invalid, detail)
-    };
-    let (mut since, mut limit) = (Since::parse(0), DEFAULT_LIMIT);
-    for (name, value) in parameters(query) {
-        match name.as_str() {
-            "since" => since = value.parse().ok().and_then(Since::parse),
-            "limit" => {
-                limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                    .ok_or_else(|| {
-                        let detail = format!("a limit is a number from 1 to {MAX_LIMIT}");
-                        invalid("limit", detail)
-                    })?;
-            }
-            _ => return Err(unknown_parameter(&name)),
-        }
-    }
-    let since = since.ok_or_else(|| {
-        let detail = "since is 0, or what `next` was in the last answer";
-        invalid("since", detail.to_owned())
-    })?;
-    Ok(Query { since, limit })
+fn changes_query(mut given: Parameters) -> Result<Query, Problem> {
+    let since = given.one("since", |text| {
+        let since = text.parse().ok().and_then(Since::parse);
+        since.ok_or("since is 0, or what `next` was in the last answer".into())
+    });
+    let limit = given.one("limit", |text| {
+        let limit = text.parse().ok();
+        let refusal = || {
+            let detail = format!("a limit is a number from 1 to {MAX_LIMIT}");
+            Refusal::new(FieldErrorCode::Invalid, detail)
+        };
+        let fits = |limit: &usize| (1..=MAX_LIMIT).contains(limit);
+        limit.filter(fits).ok_or_else(refusal)
+    });
+    given.finish()?;
+    Ok(Query {
+        since: since.unwrap_or_default(),
+        limit: limit.unwrap_or(DEFAULT_LIMIT),
+    })
 }

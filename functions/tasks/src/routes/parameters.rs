@@ -116,19 +116,3 @@ fn pointer(name: &str) -> String {
     let name: String = name.chars().take(80).collect();
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
-
-/// Splits a query string into its parameters.
-pub fn parameters(query: &str) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
-}
-
-/// The answer to a parameter that a route does not have.
-pub fn unknown_parameter(name: &str) -> Problem {
-    Problem::field(
-        &pointer(name),
-        FieldErrorCode::UnknownField,
-        "there is no such parameter",
-    )
-}
