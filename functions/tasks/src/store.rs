@@ -99,27 +99,22 @@ impl<R: Runtime> Store<R> {
     /// # Errors
     /// `not_found`, `unavailable`.
     pub async fn task(&self, account: &AccountId, id: TaskId) -> Result<Task, Problem> {
-        let loaded = self
+        let read = Command::Complete(id);
+        let mut loaded = self
             .load_for(account, Some(id))
             .await
             .map_err(unavailable)?;
-        let read = Command::Complete(id);
-        let mut shelf = self
-            .complete(account, loaded, &read)
-            .await
-            .map_err(unavailable)?
-            .shelf;
         let mut round = 1;
-        while !shelf.missing(&read).is_empty() && round < SNAPSHOTS {
+        let shelf = loop {
+            let completed = self.complete(account, loaded, &read).await;
+            let shelf = completed.map_err(unavailable)?.shelf;
+            if shelf.missing(&read).is_empty() || round == SNAPSHOTS {
+                break shelf;
+            }
             // Others have put its segment into another one since the book was read.
-            let anew = self.load(account).await.map_err(unavailable)?;
-            shelf = self
-                .complete(account, anew, &read)
-                .await
-                .map_err(unavailable)?
-                .shelf;
+            loaded = self.load(account).await.map_err(unavailable)?;
             round += 1;
-        }
+        };
         shelf
             .task(id)
             .cloned()
