@@ -132,17 +132,26 @@ impl<R: Runtime> Outbox<R> {
         }
     }
 
-    /// Keeps what is blocked for another look: soon at first, then less and less often.
+    /// Keeps what is blocked for another look: soon at first, then less and less often. What is kept already waits no
+    /// longer for it.
     fn look_again(&self, progress: bool, blocked: Vec<Held>) {
         let now = self.runtime.elapsed();
         let mut queue = self.queue();
         let all = &mut queue.blocked;
+        if blocked.is_empty() {
+            if all.held.is_empty() {
+                all.pause = Duration::ZERO;
+            }
+            return;
+        }
         all.pause = if progress {
             GATHER
         } else {
             (all.pause * 2).clamp(GATHER, LONGEST_PAUSE)
         };
-        all.at = now + all.pause;
+        if all.held.is_empty() {
+            all.at = now + all.pause;
+        }
         all.held.extend(blocked);
     }
 
@@ -437,18 +446,12 @@ impl<R: Runtime> Attending<'_, R> {
         queue.attended.then_some(batch)
     }
 
-    /// How long to wait for the next batch; `None` if there is nothing to wait for.
+    /// How long to wait for the next batch; `None` if there is nothing to wait for. Never longer than a batch gathers:
+    /// what comes meanwhile is not to wait for what is blocked.
     fn pause(&self) -> Option<Duration> {
         let queue = self.outbox.queue();
-        let left = queue
-            .blocked
-            .at
-            .saturating_sub(self.outbox.runtime.elapsed());
-        match (queue.waiting.is_empty(), queue.blocked.held.is_empty()) {
-            (false, _) => Some(GATHER),
-            (true, false) => Some(left),
-            (true, true) => None,
-        }
+        let is_over = queue.waiting.is_empty() && queue.blocked.held.is_empty();
+        (!is_over).then_some(GATHER)
     }
 }
 

@@ -745,6 +745,38 @@ fn what_a_crash_left_the_sweep_delivers_in_order() {
 }
 
 #[test]
+fn who_waits_for_a_slot_holds_up_nobody_else() {
+    block_on(async {
+        let fake = Fake::default();
+        Instance::new(&fake).create("ann", "left by a crash").await;
+        fake.crash();
+        let instance = Instance::new(&fake);
+        instance.create("ann", "waits").await;
+        let elapsed = |since: i64| fake.world().micros - since;
+        let started = elapsed(0);
+        let other = async {
+            // By then the looks at ann's slot are far apart.
+            for n in 0..8 {
+                while elapsed(started) < 300_000 + i64::from(n) * 161_000 {
+                    fake::yield_now().await;
+                }
+                instance.create("bob", "comes later").await;
+                fake.settle().await;
+                let stored = elapsed(0);
+                while fake.events("task-events").len() <= n as usize {
+                    assert!(elapsed(stored) < 20_000, "bob waits for ann");
+                    fake::yield_now().await;
+                }
+            }
+        };
+        futures::join!(fake.settle(), other);
+        let events = fake.events("task-events");
+        assert_eq!(events.len(), 8);
+        assert!(events.iter().all(|e| e["data"]["account"] == "bob"));
+    });
+}
+
+#[test]
 fn a_ring_too_large_for_one_answer_is_swept_in_parts() {
     block_on(async {
         let instance = instance();
