@@ -7,7 +7,6 @@ use docket_domain::idempotency::{MAX_KEY, Once};
 use docket_service::{Caller, Code, Problem, body};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -22,8 +21,8 @@ pub(crate) struct Answered {
     /// The header `ETag`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
-    /// The body.
-    body: Box<RawValue>,
+    /// The body, as text: kept as JSON, its fields could come back in another order.
+    body: String,
 }
 
 impl Answered {
@@ -33,7 +32,7 @@ impl Answered {
             status: StatusCode::OK.as_u16(),
             location: None,
             etag: None,
-            body: serde_json::value::to_raw_value(body).map_err(Problem::internal)?,
+            body: serde_json::to_string(body).map_err(Problem::internal)?,
         })
     }
 
@@ -54,7 +53,7 @@ impl Answered {
 
 impl IntoResponse for Answered {
     fn into_response(self) -> Response {
-        let mut response = String::from(Box::<str>::from(self.body)).into_response();
+        let mut response = self.body.into_response();
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or_default();
         let headers = response.headers_mut();
         headers.insert(
