@@ -51,6 +51,13 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Of writers that stop when they have made their changes.
+    pub fn stopped() -> Self {
+        let progress = Self::default();
+        progress.stop();
+        progress
+    }
+
     /// How many changes were accepted so far.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)

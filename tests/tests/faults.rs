@@ -215,8 +215,7 @@ async fn everything_is_killed_between_a_change_and_its_event(suite: &Suite) -> R
             batches: true,
             pace: Duration::ZERO,
         };
-        let progress = Progress::default();
-        progress.stop();
+        let progress = Progress::stopped();
         let own = accounts.get(..2).context("accounts")?;
         let own = if round == 0 {
             own
@@ -458,8 +457,7 @@ async fn the_supervisor_is_killed(_: &Suite) -> Result<()> {
         batches: true,
         pace: Duration::ZERO,
     };
-    let progress = Progress::default();
-    progress.stop();
+    let progress = Progress::stopped();
     let work = workload::write(&accounts, &plan, &progress).await?;
     let pid = stack
         .status()

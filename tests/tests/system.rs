@@ -762,8 +762,7 @@ async fn sixteen_writers(suite: &Suite, name: &str, accounts: usize) -> Result<(
         batches: true,
         pace: Duration::ZERO,
     };
-    let progress = Progress::default();
-    progress.stop();
+    let progress = Progress::stopped();
     let began = Instant::now();
     let work = workload::write(&accounts, &plan, &progress).await?;
     let took = began.elapsed();
@@ -1588,8 +1587,7 @@ async fn a_restart_keeps_everything(_: &Suite) -> Result<()> {
         batches: true,
         pace: Duration::ZERO,
     };
-    let progress = Progress::default();
-    progress.stop();
+    let progress = Progress::stopped();
     let work = workload::write(&accounts, &plan, &progress).await?;
     // At once: what the outbox still holds must survive the stop too.
     let down = stack.down().await?;
