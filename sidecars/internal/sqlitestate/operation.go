@@ -26,9 +26,9 @@ type operation struct {
 	guarded   bool // no row changed means that the etag did not match
 }
 
-// statements are the writes of one table.
+// statements are the writes of one table, and the read that the keys are put behind.
 type statements struct {
-	put, create, replace, remove, removeMatching string
+	put, create, replace, remove, removeMatching, read string
 }
 
 func newStatements(table string) statements {
@@ -47,6 +47,8 @@ func newStatements(table string) statements {
 			" WHERE key = ?1 AND etag = ?6 AND (expiration_time IS NULL OR expiration_time > CURRENT_TIMESTAMP)",
 		remove:         "DELETE FROM " + table + " WHERE key = ?1",
 		removeMatching: "DELETE FROM " + table + " WHERE key = ?1 AND etag = ?2",
+		read: "SELECT key, value, is_binary, etag, expiration_time FROM " + table +
+			" WHERE (expiration_time IS NULL OR expiration_time > CURRENT_TIMESTAMP) AND key IN ",
 	}
 }
 

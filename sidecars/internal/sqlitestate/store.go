@@ -2,8 +2,8 @@
 // time and makes the others poll, which costs writers hundreds of milliseconds under load. Here they stand in
 // line: first in, first out, those that wait share the next commit, and each is answered when it is durable.
 //
-// Reads, the table, its migrations, the metadata and the removal of expired rows stay those of Dapr's own
-// store, so either of the two can open a database that the other has written.
+// The table, its migrations, the metadata and the removal of expired rows stay those of Dapr's own store, so either of
+// the two can open a database that the other has written.
 package sqlitestate
 
 import (

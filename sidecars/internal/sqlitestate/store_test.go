@@ -3,9 +3,11 @@
 package sqlitestate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -263,6 +265,28 @@ func TestBulkWrites(t *testing.T) {
 	})
 }
 
+func TestBulkReads(t *testing.T) {
+	forBoth(t, func(t *testing.T, store state.Store) {
+		raw, expiring := []byte{0, 255, 7}, set("expiring", "1")
+		expiring.Metadata = map[string]string{"ttlInSeconds": "1000"}
+		must(t, store.Set(t.Context(), &state.SetRequest{Key: "raw", Value: raw}))
+		must(t, store.Set(t.Context(), &expiring))
+		requests := []state.GetRequest{{Key: "absent"}, {Key: "raw"}, {Key: "expiring"}}
+		got, err := store.BulkGet(t.Context(), requests, state.BulkGetOpts{})
+		must(t, err)
+		if len(got) != len(requests) {
+			t.Fatalf("%d answers", len(got))
+		}
+		for _, item := range got {
+			single, err := store.Get(t.Context(), &state.GetRequest{Key: item.Key})
+			must(t, err)
+			if !bytes.Equal(item.Data, single.Data) || (item.ETag == nil) != (single.ETag == nil) || !maps.Equal(item.Metadata, single.Metadata) {
+				t.Errorf("%s: in bulk %v, alone %v", item.Key, item, single)
+			}
+		}
+	})
+}
+
 // TestConcurrentIncrements loses nothing, although each commit carries several attempts of which all but one
 // for a key must be refused.
 func TestConcurrentIncrements(t *testing.T) {
@@ -401,6 +425,56 @@ func TestCancelledWriteIsDoneOrNot(t *testing.T) {
 	must(t, store.Set(t.Context(), &last))
 	for key, value := range map[string]string{"taken-a": "1", "taken-b": "1", "queued-a": "", "queued-b": ""} {
 		want(t, store, key, value)
+	}
+}
+
+// TestCancelledReadsLeaveNothingBehind: a reader that goes away in the middle of a read must not leave its
+// connection with an old view of the database, which whoever reads by it next would take for the present.
+func TestCancelledReadsLeaveNothingBehind(t *testing.T) {
+	const readers, rounds, keys = 8, 40, 16
+	store := open(t, New, filepath.Join(t.TempDir(), "state.db"))
+	requests := make([]state.GetRequest, keys)
+	for i := range requests {
+		requests[i].Key = "k" + strconv.Itoa(i)
+	}
+	for round := range rounds {
+		value := strconv.Itoa(round)
+		for i := range keys {
+			request := set("k"+strconv.Itoa(i), value)
+			must(t, store.Set(t.Context(), &request))
+		}
+		var group sync.WaitGroup
+		for reader := range readers {
+			group.Go(func() {
+				for i := range 50 {
+					// Reads take some 20 to 200 µs: these end before, in and after one.
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(10+(reader*50+i)%200)*time.Microsecond)
+					_, _ = store.Get(ctx, &requests[i%keys])
+					items, err := store.BulkGet(ctx, requests, state.BulkGetOpts{})
+					cancel()
+					for _, item := range items {
+						if err == nil && item.Error == "" && string(item.Data) != value {
+							t.Errorf("round %d: a bulk read gives %q for %s", round, item.Data, item.Key)
+						}
+					}
+				}
+			})
+		}
+		group.Wait()
+		next := set("k0", `"next"`)
+		must(t, store.Set(t.Context(), &next))
+		// Side by side, so that every connection has its turn.
+		for range readers {
+			group.Go(func() {
+				for range 20 {
+					want(t, store, "k0", `"next"`)
+				}
+			})
+		}
+		group.Wait()
+		if t.Failed() {
+			return
+		}
 	}
 }
 
