@@ -105,11 +105,51 @@ impl Event {
         }))
     }
 
-    /// Reads what [`Self::task_event`] wrote, whatever was added to it on its way.
+    /// The CloudEvent (1.0, structured JSON) for [`TASK_UPDATES`]: what a client needs to be up to date.
+    pub fn task_update(&self) -> Value {
+        self.envelope(match self.kind {
+            EventKind::TaskDeleted => json!({
+                "account": self.account,
+                "seq": self.seq,
+                "event": self.kind,
+                "deleted": self.task_id,
+            }),
+            _ => json!({
+                "account": self.account,
+                "seq": self.seq,
+                "event": self.kind,
+                "task": self.task,
+            }),
+        })
+    }
+
+    fn envelope(&self, data: Value) -> Value {
+        json!({
+            "specversion": "1.0",
+            "id": self.id,
+            "source": SOURCE,
+            "type": self.kind,
+            "subject": self.task_id,
+            "time": self.at,
+            "datacontenttype": "application/json",
+            "partitionkey": self.account,
+            "data": data,
+        })
+    }
+}
+
+/// What a consumer takes in.
+pub trait CloudEvent: Sized {
+    /// Reads an event of this kind from its structured JSON form, whatever was added to it on its way.
     ///
     /// # Errors
     /// It is not such an event.
-    pub fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error> {
+    fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error>;
+}
+
+/// What [`Event::task_event`] wrote.
+impl CloudEvent for Event {
+    fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Envelope {
             id: String,
@@ -144,38 +184,6 @@ impl Event {
             task_id: subject,
             changes: data.changes,
             task: data.task,
-        })
-    }
-
-    /// The CloudEvent (1.0, structured JSON) for [`TASK_UPDATES`]: what a client needs to be up to date.
-    pub fn task_update(&self) -> Value {
-        self.envelope(match self.kind {
-            EventKind::TaskDeleted => json!({
-                "account": self.account,
-                "seq": self.seq,
-                "event": self.kind,
-                "deleted": self.task_id,
-            }),
-            _ => json!({
-                "account": self.account,
-                "seq": self.seq,
-                "event": self.kind,
-                "task": self.task,
-            }),
-        })
-    }
-
-    fn envelope(&self, data: Value) -> Value {
-        json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": SOURCE,
-            "type": self.kind,
-            "subject": self.task_id,
-            "time": self.at,
-            "datacontenttype": "application/json",
-            "partitionkey": self.account,
-            "data": data,
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::response::{IntoResponse, Response};
-use docket_domain::Event;
+use docket_domain::event::CloudEvent;
 use serde::Serialize;
 
 use crate::auth::OwnSidecar;
@@ -33,12 +33,12 @@ impl IntoResponse for Verdict {
     }
 }
 
-/// An event of the topic `task-events` that our own sidecar delivers. As an extractor it answers 401 to anybody else, and
-/// DROP to what is no such event.
+/// An event that our own sidecar delivers. As an extractor it answers 401 to anybody else, and DROP to what is no such
+/// event.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Delivered(pub Event);
+pub struct Delivered<E>(pub E);
 
-impl<S: OwnSidecar> FromRequest<S> for Delivered {
+impl<E: CloudEvent, S: OwnSidecar> FromRequest<S> for Delivered<E> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
@@ -53,7 +53,7 @@ impl<S: OwnSidecar> FromRequest<S> for Delivered {
             }
             Err(_cut_off) => return Err(Verdict::Retry.into_response()),
         };
-        Event::read(&text)
+        E::read(&text)
             .map(Self)
             .map_err(|error| dropped(&error.to_string()))
     }

@@ -1,14 +1,20 @@
-//! A typed client of a Dapr sidecar: state, pub/sub, invocation and secrets over HTTP. The only place that knows Dapr's URLs.
+//! A typed client of a Dapr sidecar: state, pub/sub, invocation, jobs, bindings and secrets over HTTP. The only place that
+//! knows Dapr's URLs.
 //!
 //! Every call has a time limit and gives typed errors. The client is generic over its [`Transport`], so that the same
 //! code runs in a component (over `wasi:http`) and in unit tests.
 
+mod bindings;
+mod document;
 mod invoke;
+mod jobs;
 mod pubsub;
 mod secrets;
 mod state;
 mod transport;
 
+pub use document::Document;
+pub use jobs::Job;
 pub use pubsub::Message;
 pub use state::{Entry, Etag, Item, Operation};
 pub use transport::{Transport, TransportError};

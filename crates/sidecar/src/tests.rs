@@ -2,6 +2,7 @@
 
 use futures::executor::block_on;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -189,6 +190,78 @@ fn one_message_is_published_alone_and_many_in_bulk() {
         r#"{"failedEntries":[{"entryId":"1","error":"away"}]}"#,
     );
     assert!(block_on(told.publish("pubsub", "t", &[message(1), message(2)])).is_err());
+}
+
+#[test]
+fn a_job_says_when_and_how_often_it_is_tried() {
+    let ok = sidecar(204, "", "");
+    let job = Job {
+        name: "remind ann",
+        due: "2026-12-01T09:00:00Z".to_owned(),
+        data: &json!({ "task": "0-1" }),
+        retry_every: Duration::from_millis(2_500),
+        retries: 7,
+    };
+    block_on(ok.schedule_job(&job)).unwrap();
+    let expected = json!({
+        "dueTime": "2026-12-01T09:00:00Z", "data": { "task": "0-1" }, "overwrite": true,
+        "failurePolicy": { "constant": { "interval": "2.5s", "maxRetries": 7 } },
+    });
+    let path = "POST /v1.0/jobs/remind%20ann".to_owned();
+    assert_eq!(last(&ok), (path, expected));
+    assert!(block_on(sidecar(500, "", "").schedule_job(&job)).is_err());
+}
+
+#[test]
+fn a_job_that_is_not_there_counts_as_taken_back() {
+    for (status, good) in [(204, true), (404, true), (500, false)] {
+        let sidecar = sidecar(status, "", "");
+        assert_eq!(block_on(sidecar.delete_job("a")).is_ok(), good, "{status}");
+        assert_eq!(last(&sidecar).0, "DELETE /v1.0/jobs/a");
+    }
+}
+
+#[test]
+fn a_binding_gets_data_and_metadata() {
+    let ok = sidecar(204, "", "");
+    let metadata = BTreeMap::from([("subject", "Pay the rent")]);
+    block_on(ok.bind("smtp", "create", &"<p>Today", &metadata)).unwrap();
+    let expected = json!({
+        "operation": "create", "data": "<p>Today", "metadata": { "subject": "Pay the rent" },
+    });
+    assert_eq!(last(&ok), ("POST /v1.0/bindings/smtp".to_owned(), expected));
+    assert!(block_on(sidecar(500, "", "").bind("smtp", "create", &1, &metadata)).is_err());
+}
+
+#[test]
+fn a_document_is_written_under_what_was_read() {
+    let key = || "inbox:ann".to_owned();
+    let absent: Document<Vec<u8>> =
+        block_on(sidecar(204, "", "").document("state", key())).unwrap();
+    assert!(absent.value.is_empty() && !absent.exists() && absent.removal().is_none());
+    let there: Document<Vec<u8>> =
+        block_on(sidecar(200, "7", "[1,2]").document("state", key())).unwrap();
+    assert_eq!(there.value, [1, 2]);
+    let written = serde_json::to_value([there.write().unwrap(), there.removal().unwrap()]).unwrap();
+    assert_eq!(written[0]["request"]["etag"], "7");
+    assert_eq!(
+        written[1],
+        json!({ "operation": "delete", "request": {
+        "key": "inbox:ann", "etag": "7", "options": { "concurrency": "first-write" },
+    } })
+    );
+    let unreadable = sidecar(200, "7", "{}").clone();
+    assert!(block_on(unreadable.document::<Vec<u8>>("state", key())).is_err());
+
+    let body = r#"[{"key":"b"},{"key":"a","data":[3],"etag":"1"}]"#;
+    let keys = ["a".to_owned(), "b".to_owned()];
+    let many: Vec<Document<Vec<u8>>> =
+        block_on(sidecar(200, "", body).documents("state", &keys)).unwrap();
+    let read: Vec<_> = many
+        .iter()
+        .map(|d| (d.key.as_str(), d.value.len()))
+        .collect();
+    assert_eq!(read, [("a", 1), ("b", 0)]);
 }
 
 #[test]

@@ -19,7 +19,10 @@ pub fn router<R: Runtime>(app: App<R>) -> Router {
     closed(router).with_state(app)
 }
 
-async fn task_event<R: Runtime>(State(app): State<App<R>>, Delivered(event): Delivered) -> Verdict {
+async fn task_event<R: Runtime>(
+    State(app): State<App<R>>,
+    Delivered(event): Delivered<Event>,
+) -> Verdict {
     if event.kind != EventKind::TaskCompleted || !recurs(&event) {
         return Verdict::Success;
     }

@@ -1,85 +1,30 @@
 //! The route, next to a sidecar in memory.
 
 use axum::body::Body;
-use bytes::Bytes;
-use docket_domain::{Entropy, Instant};
+use docket_fake::{APP_TOKEN, Fake, config};
 use docket_service::serve::serve;
-use docket_service::{Config, Runtime};
-use docket_sidecar::{Transport, TransportError};
 use futures::executor::block_on;
-use http::{Request, Response};
+use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use std::future::Future;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::{App, router};
 
-const APP_TOKEN: &str = "from-the-sidecar";
-
-/// A platform whose sidecar answers every call alike, and keeps what it was asked.
-#[derive(Clone)]
-struct Fake {
-    answer: Result<(u16, &'static str), TransportError>,
-    asked: Arc<Mutex<Vec<(String, Value)>>>,
+/// A platform whose `tasks` answers every call alike.
+fn fake(status: u16, body: Value) -> Fake {
+    let fake = Fake::default();
+    let tasks = Box::new(move |_: &str, _: &Value| (status, body.clone()));
+    fake.world().apps.insert("tasks".to_owned(), tasks);
+    fake
 }
 
-impl Transport for Fake {
-    async fn send(
-        &self,
-        request: Request<Bytes>,
-        _: Duration,
-    ) -> Result<Response<Bytes>, TransportError> {
-        assert_eq!(request.headers()["dapr-api-token"], "to-the-sidecar");
-        let body = serde_json::from_slice(request.body()).unwrap();
-        let asked = format!("{} {}", request.method(), request.uri().path());
-        self.asked.lock().unwrap().push((asked, body));
-        let (status, body) = self.answer.clone()?;
-        let response = Response::builder().status(status);
-        Ok(response.body(Bytes::from_static(body.as_bytes())).unwrap())
-    }
-}
-
-impl Runtime for Fake {
-    type Waker = ();
-
-    fn now(&self) -> Instant {
-        Instant::MIN
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn entropy(&self) -> Entropy {
-        Entropy(0)
-    }
-
-    async fn sleep(&self, _: Duration) {}
-
-    fn wait(&self) -> ((), impl Future<Output = ()> + Send + 'static) {
-        ((), async {})
-    }
-
-    fn spawn(&self, _: impl Future<Output = ()> + Send + 'static) {}
-}
-
-fn fake(status: u16, body: &'static str) -> Fake {
-    Fake {
-        answer: Ok((status, body)),
-        asked: Arc::default(),
-    }
+fn found() -> Value {
+    json!({ "next": "0-90tj1f2kwhvq" })
 }
 
 /// Delivers a body; gives the status and the body of the answer.
 fn deliver(fake: &Fake, token: &str, body: impl Into<Body>) -> (u16, Value) {
-    let config = Config {
-        dapr_url: "http://127.0.0.1:3500".into(),
-        dapr_api_token: "to-the-sidecar".into(),
-        app_api_token: APP_TOKEN.into(),
-    };
-    let router = router(App::new(fake.clone(), &config).unwrap());
+    let router = router(App::new(fake.clone(), &config()).unwrap());
     let request = Request::post("/internal/recurrence/task-events")
         .header("content-type", "application/cloudevents+json")
         .header("dapr-api-token", token)
@@ -106,8 +51,6 @@ fn event(kind: &str) -> Value {
     event
 }
 
-const FOUND: &str = r#"{"next":"0-90tj1f2kwhvq"}"#;
-
 #[test]
 fn each_event_is_answered_and_only_a_completed_series_is_asked_for() {
     let mut once = event("task-completed");
@@ -120,24 +63,24 @@ fn each_event_is_answered_and_only_a_completed_series_is_asked_for() {
         (once, 0),
         (event("task-completed"), 1),
     ] {
-        let fake = fake(200, FOUND);
+        let fake = fake(200, found());
         let answer = deliver(&fake, APP_TOKEN, event.to_string());
         assert_eq!(answer, (200, json!({ "status": "SUCCESS" })), "{event}");
-        assert_eq!(fake.asked.lock().unwrap().len(), asks, "{event}");
+        assert_eq!(fake.world().invoked.len(), asks, "{event}");
     }
 }
 
 #[test]
 fn a_second_delivery_asks_the_same_again() {
-    let fake = fake(200, FOUND);
+    let fake = fake(200, found());
     for _ in 0..2 {
         deliver(&fake, APP_TOKEN, event("task-completed").to_string());
     }
-    let asked = fake.asked.lock().unwrap();
+    let asked = &fake.world().invoked;
     assert_eq!(asked[0], asked[1]);
     let expected = json!({ "account": "ann", "task_id": "0-90tj1f2kwhvp" });
-    let path = "POST /v1.0/invoke/tasks/method/internal/tasks/occurrences";
-    assert_eq!(asked[0], (path.to_owned(), expected));
+    let path = "/internal/tasks/occurrences";
+    assert_eq!(asked[0], ("tasks".to_owned(), path.to_owned(), expected));
 }
 
 #[test]
@@ -152,25 +95,25 @@ fn what_is_no_event_is_dropped() {
         odd.to_string(),
         "x".repeat(2_000_000),
     ] {
-        let fake = fake(200, FOUND);
+        let fake = fake(200, found());
         let start: String = body.chars().take(100).collect();
         let answer = deliver(&fake, APP_TOKEN, body);
         assert_eq!(answer, (200, json!({ "status": "DROP" })), "{start}");
-        assert!(fake.asked.lock().unwrap().is_empty());
+        assert!(fake.world().invoked.is_empty());
     }
 }
 
 #[test]
 fn what_tasks_says_decides() {
     for (status, body, verdict) in [
-        (200, r#"{"next":null}"#, "SUCCESS"),
-        (200, "", "RETRY"),
-        (403, "{}", "RETRY"),
-        (404, "{}", "RETRY"),
-        (409, r#"{"code":"conflict"}"#, "DROP"),
-        (422, r#"{"code":"invalid"}"#, "DROP"),
-        (500, r#"{"errorCode":"ERR_DIRECT_INVOKE"}"#, "RETRY"),
-        (503, r#"{"code":"unavailable"}"#, "RETRY"),
+        (200, json!({ "next": null }), "SUCCESS"),
+        (200, Value::Null, "RETRY"),
+        (403, json!({}), "RETRY"),
+        (404, json!({}), "RETRY"),
+        (409, json!({ "code": "conflict" }), "DROP"),
+        (422, json!({ "code": "invalid" }), "DROP"),
+        (500, json!({ "errorCode": "ERR_DIRECT_INVOKE" }), "RETRY"),
+        (503, json!({ "code": "unavailable" }), "RETRY"),
     ] {
         let answer = deliver(
             &fake(status, body),
@@ -179,8 +122,8 @@ fn what_tasks_says_decides() {
         );
         assert_eq!(answer, (200, json!({ "status": verdict })), "{status}");
     }
-    let mut away = fake(200, FOUND);
-    away.answer = Err(TransportError::TimedOut(Duration::ZERO));
+    let away = fake(200, found());
+    away.world().away = true;
     let answer = deliver(&away, APP_TOKEN, event("task-completed").to_string());
     assert_eq!(answer, (200, json!({ "status": "RETRY" })));
 }
@@ -188,9 +131,9 @@ fn what_tasks_says_decides() {
 #[test]
 fn only_the_sidecar_delivers() {
     for wrong in ["", "wrong", "to-the-sidecar"] {
-        let fake = fake(200, FOUND);
+        let fake = fake(200, found());
         let (status, problem) = deliver(&fake, wrong, event("task-completed").to_string());
         assert_eq!((status, &problem["code"]), (401, &json!("unauthorized")));
-        assert!(fake.asked.lock().unwrap().is_empty());
+        assert!(fake.world().invoked.is_empty());
     }
 }

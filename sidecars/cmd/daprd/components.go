@@ -3,10 +3,14 @@
 package main
 
 import (
+	contrib "github.com/dapr/components-contrib/bindings"
 	cronbinding "github.com/dapr/components-contrib/bindings/cron"
+	kafkabinding "github.com/dapr/components-contrib/bindings/kafka"
+	smtpbinding "github.com/dapr/components-contrib/bindings/smtp"
 	sqlitenames "github.com/dapr/components-contrib/nameresolution/sqlite"
 	kafkapubsub "github.com/dapr/components-contrib/pubsub/kafka"
 	filesecrets "github.com/dapr/components-contrib/secretstores/local/file"
+	postgresql "github.com/dapr/components-contrib/state/postgresql/v2"
 
 	"github.com/dapr/dapr/pkg/components/bindings"
 	"github.com/dapr/dapr/pkg/components/nameresolution"
@@ -24,15 +28,23 @@ import (
 func componentRegistry(log logger.Logger) *registry.Options {
 	states := state.NewRegistry()
 	states.Logger = log
-	states.RegisterComponent(sqlitestate.New, "sqlite") // local state, one file for each sidecar; Dapr's own store with one writer in line
+	states.RegisterComponent(sqlitestate.New, "sqlite")                           // local state, one file for each sidecar; Dapr's own store with one writer in line
+	states.RegisterComponent(postgresql.NewPostgreSQLStateStore, "postgresql/v2") // state for many machines
 
 	pubsubs := pubsub.NewRegistry()
 	pubsubs.Logger = log
 	pubsubs.RegisterComponent(kafkapubsub.NewKafka, "kafka") // topics, on our broker or on Redpanda
 
-	inputs := bindings.NewRegistry()
-	inputs.Logger = log
-	inputs.RegisterInputBinding(cronbinding.NewCron, "cron") // the sweeps that catch what a crash left behind
+	ends := bindings.NewRegistry()
+	ends.Logger = log
+	ends.RegisterInputBinding(cronbinding.NewCron, "cron")                   // the sweeps that catch what a crash left behind
+	ends.RegisterInputBinding(func(log logger.Logger) contrib.InputBinding { // what other systems produce
+		return kafkabinding.NewKafka(log)
+	}, "kafka")
+	ends.RegisterOutputBinding(func(log logger.Logger) contrib.OutputBinding { // and what they are answered
+		return kafkabinding.NewKafka(log)
+	}, "kafka")
+	ends.RegisterOutputBinding(smtpbinding.NewSMTP, "smtp") // e-mail
 
 	secrets := secretstores.NewRegistry()
 	secrets.Logger = log
@@ -45,7 +57,7 @@ func componentRegistry(log logger.Logger) *registry.Options {
 	return registry.NewOptions().
 		WithStateStores(states).
 		WithPubSubs(pubsubs).
-		WithBindings(inputs).
+		WithBindings(ends).
 		WithSecretStores(secrets).
 		WithNameResolutions(names)
 }

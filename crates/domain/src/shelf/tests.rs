@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::due::Due;
+use crate::event::CloudEvent as _;
 use crate::recurrence::{Following, Recurrence, Start};
 use crate::{ActorKind, FieldErrorCode, Known};
 

@@ -82,7 +82,7 @@ impl<R: Runtime> Drop for Turn<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::fake::Fake;
+    use docket_fake::Fake;
     use futures::executor::block_on;
     use futures::future::{FutureExt as _, join};
     use futures::poll;

@@ -6,8 +6,8 @@ use futures::executor::block_on;
 use http::{Method, Request, StatusCode};
 
 use super::Instance;
-use super::fake::Fake;
 use crate::routes::table;
+use docket_fake::Fake;
 
 #[test]
 fn the_document_has_every_route_and_no_other_and_each_wants_a_token() {

@@ -4,8 +4,8 @@ use futures::executor::block_on;
 use futures::future::join;
 use serde_json::{Value, json};
 
-use super::fake::{Fake, yield_now};
 use super::{Instance, instance};
+use docket_fake::{Fake, yield_now};
 
 async fn add(instance: &Instance, account: &str, task: Value) -> Value {
     let answer = instance.json(account, "POST", "/api/tasks", task).await;

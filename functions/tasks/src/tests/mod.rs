@@ -3,7 +3,6 @@
 mod batch;
 mod changes;
 mod contract;
-pub(crate) mod fake;
 mod list;
 mod occurrences;
 mod once;
@@ -13,7 +12,7 @@ mod transfer;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
-use docket_service::Config;
+use docket_fake::{APP_TOKEN, Fake, Fault, config, yield_now};
 use docket_service::serve::serve;
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -22,7 +21,6 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::{App, router};
-use fake::{APP_TOKEN, Fake, Fault};
 
 struct Answer {
     status: StatusCode,
@@ -51,14 +49,6 @@ impl Answer {
             headers: parts.headers,
             body,
         }
-    }
-}
-
-fn config() -> Config {
-    Config {
-        dapr_url: "http://127.0.0.1:3500".into(),
-        dapr_api_token: "to-the-sidecar".into(),
-        app_api_token: APP_TOKEN.into(),
     }
 }
 
@@ -647,7 +637,7 @@ fn an_instance_publishes_each_event_once() {
         let delivering = async {
             while !over.get() {
                 instance.fake.settle().await;
-                fake::yield_now().await;
+                yield_now().await;
             }
         };
         futures::join!(writing, delivering);
@@ -758,14 +748,14 @@ fn who_waits_for_a_slot_holds_up_nobody_else() {
             // By then the looks at ann's slot are far apart.
             for n in 0..8 {
                 while elapsed(started) < 300_000 + i64::from(n) * 161_000 {
-                    fake::yield_now().await;
+                    yield_now().await;
                 }
                 instance.create("bob", "comes later").await;
                 fake.settle().await;
                 let stored = elapsed(0);
                 while fake.events("task-events").len() <= n as usize {
                     assert!(elapsed(stored) < 20_000, "bob waits for ann");
-                    fake::yield_now().await;
+                    yield_now().await;
                 }
             }
         };

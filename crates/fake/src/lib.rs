@@ -1,13 +1,21 @@
-//! A platform in memory: a clock that goes on while somebody sleeps, and a sidecar that keeps keys and topics. It takes the
-//! parts of Dapr's API that the function uses, and can be told to fail. (The real Dapr is met in the whole-system
-//! tests.)
+//! A platform in memory, for unit tests of functions: a clock that goes on while somebody sleeps, and a sidecar that keeps
+//! keys, topics, jobs and what went to bindings. It takes the parts of Dapr's API that functions use, and can be told to
+//! fail. (The real Dapr is met in the whole-system tests.) What is asked wrongly panics, as a failed assertion does.
+
+// It stands in tests alone.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use docket_domain::{Entropy, Instant};
-use docket_service::Runtime;
 use docket_service::auth::Claims;
+use docket_service::{Config, Runtime};
 use docket_sidecar::{Transport, TransportError};
 use ed25519_dalek::SigningKey;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -31,8 +39,13 @@ pub enum Fault {
     AnswerLost,
 }
 
+/// What an app answers to an invocation: the status, and the body.
+pub type Invoked = Box<dyn FnMut(&str, &Value) -> (u16, Value) + Send>;
+
+/// What the sidecar has and does.
 #[derive(Default)]
 pub struct World {
+    /// How long the clock has gone on, in microseconds since [`NOW`].
     pub micros: i64,
     drawn: u128,
     etags: u64,
@@ -44,6 +57,19 @@ pub struct World {
     pub state: BTreeMap<String, (Value, u64)>,
     /// Topic and event, in the order of their publishing.
     pub published: Vec<(String, Value)>,
+    /// Job by its name: the body of its scheduling.
+    pub jobs: BTreeMap<String, Value>,
+    /// Binding and what went to it: the body of the call.
+    pub bound: Vec<(String, Value)>,
+    /// The apps that can be invoked: each is given the path and the body. Others answer as Dapr does for an app that is
+    /// not there.
+    pub apps: BTreeMap<String, Invoked>,
+    /// What was invoked: app, path, body.
+    pub invoked: Vec<(String, String, Value)>,
+    /// For the next calls of the jobs API.
+    pub schedulings: VecDeque<Fault>,
+    /// For the next calls of bindings.
+    pub bindings: VecDeque<Fault>,
     /// For the next transactions.
     pub transactions: VecDeque<Fault>,
     /// For the next publishings.
@@ -55,13 +81,27 @@ pub struct World {
     spawned: Vec<BoxFuture<'static, ()>>,
 }
 
-/// The platform.
+/// The platform. Clones are the same one.
 #[derive(Clone, Default)]
 pub struct Fake(Arc<Mutex<World>>);
 
+/// The time at the beginning.
 pub const NOW: &str = "2026-11-23T08:00:00Z";
+/// The id of [`signing_key`].
 pub const KEY_ID: &str = "k1";
+/// What the sidecar shows to the function.
 pub const APP_TOKEN: &str = "from-the-sidecar";
+/// What the function shows to the sidecar.
+const DAPR_TOKEN: &str = "to-the-sidecar";
+
+/// What a function beside this sidecar is told.
+pub fn config() -> Config {
+    Config {
+        dapr_url: "http://127.0.0.1:3500".into(),
+        dapr_api_token: DAPR_TOKEN.into(),
+        app_api_token: APP_TOKEN.into(),
+    }
+}
 
 /// A key for these tests alone.
 pub fn signing_key() -> SigningKey {
@@ -69,6 +109,7 @@ pub fn signing_key() -> SigningKey {
 }
 
 impl Fake {
+    /// What the sidecar has and does.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
     }
@@ -148,6 +189,10 @@ impl Fake {
             world.transactions.pop_front()
         } else if path.contains("/publish/") {
             world.publishings.pop_front()
+        } else if path.contains("/jobs/") {
+            world.schedulings.pop_front()
+        } else if path.contains("/bindings/") {
+            world.bindings.pop_front()
         } else {
             None
         };
@@ -185,6 +230,31 @@ impl World {
         for key in over {
             self.expiry.remove(&key);
             self.state.remove(&key);
+        }
+        if let Some(job) = path.strip_prefix("/v1.0/jobs/") {
+            if request.method() == Method::DELETE {
+                self.jobs.remove(job);
+            } else {
+                self.jobs.insert(job.to_owned(), body.clone());
+            }
+            return done;
+        }
+        if let Some(binding) = path.strip_prefix("/v1.0/bindings/") {
+            self.bound.push((binding.to_owned(), body.clone()));
+            return done;
+        }
+        if let Some((app, path)) = path
+            .strip_prefix("/v1.0/invoke/")
+            .and_then(|rest| rest.split_once("/method"))
+        {
+            self.invoked
+                .push((app.to_owned(), path.to_owned(), body.clone()));
+            let (status, answer) = match self.apps.get_mut(app) {
+                Some(app) => app(path, body),
+                None => (500, json!({ "errorCode": "ERR_DIRECT_INVOKE" })),
+            };
+            let status = StatusCode::from_u16(status).unwrap();
+            return (status, String::new(), answer);
         }
         if let Some(topic) = path.strip_prefix("/v1.0/publish/pubsub/") {
             self.published.push((topic.to_owned(), body.clone()));
@@ -288,7 +358,7 @@ impl Transport for Fake {
         request: Request<Bytes>,
         _: Duration,
     ) -> Result<Response<Bytes>, TransportError> {
-        assert_eq!(request.headers()["dapr-api-token"], "to-the-sidecar");
+        assert_eq!(request.headers()["dapr-api-token"], DAPR_TOKEN);
         // Lets the others go on, so that requests at once really are.
         yield_now().await;
         let (status, etag, body) = self.call(&request)?;
@@ -349,6 +419,7 @@ impl Runtime for Fake {
     }
 }
 
+/// Lets others go on once.
 pub async fn yield_now() {
     let mut yielded = false;
     futures::future::poll_fn(|context| {
