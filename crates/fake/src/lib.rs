@@ -2,12 +2,11 @@
 //! keys, topics, jobs and what went to bindings. It takes the parts of Dapr's API that functions use, and can be told to
 //! fail. (The real Dapr is met in the whole-system tests.) What is asked wrongly panics, as a failed assertion does.
 
-// It stands in tests alone.
 #![allow(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::unwrap_used
+    clippy::unwrap_used,
+    reason = "it stands in tests alone, where a panic is a failed assertion"
 )]
 
 use base64::Engine as _;
