@@ -1,10 +1,11 @@
-//! What every function shares: who calls, errors on the wire, reading bodies, taking in events, and the world outside of
+//! What every function shares: who calls, errors on the wire, reading bodies and queries, taking in events, and the world outside of
 //! the rules.
 
 pub mod auth;
 pub mod body;
 pub mod config;
 pub mod intake;
+pub mod parameters;
 pub mod problem;
 pub mod runtime;
 pub mod serve;
@@ -16,5 +17,6 @@ pub use auth::{Authority, Caller, Internal, OwnSidecar};
 pub use body::Json;
 pub use config::Config;
 pub use intake::{Delivered, Verdict};
+pub use parameters::{Parameters, Refusal};
 pub use problem::{Code, Problem};
 pub use runtime::Runtime;

@@ -5,9 +5,8 @@ use axum::response::{IntoResponse as _, Response};
 use docket_api::ChangePage;
 use docket_domain::FieldErrorCode;
 use docket_domain::changes::{DEFAULT_LIMIT, MAX_LIMIT, Query, Since};
-use docket_service::{Caller, Problem, Runtime};
+use docket_service::{Caller, Parameters, Problem, Refusal, Runtime};
 
-use super::parameters::{Parameters, Refusal};
 use crate::App;
 
 pub(super) async fn changes<R: Runtime>(

@@ -7,9 +7,8 @@ use docket_domain::due::{parse_date, parse_zone, start_of};
 use docket_domain::find::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Search, SearchError};
 use docket_domain::task::{MAX_TAG, MAX_TAGS, Priority, Status};
 use docket_domain::{AccountId, FieldErrorCode, Instant, TaskId};
-use docket_service::{Caller, Problem, Runtime};
+use docket_service::{Caller, Parameters, Problem, Refusal, Runtime};
 
-use super::parameters::{Parameters, Refusal};
 use crate::App;
 
 pub(super) async fn list<R: Runtime>(

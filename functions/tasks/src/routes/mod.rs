@@ -5,7 +5,6 @@ mod changes;
 mod list;
 mod occurrences;
 pub(crate) mod once;
-mod parameters;
 mod planner;
 mod tags;
 mod tasks;

@@ -12,14 +12,13 @@ use docket_domain::shelf::Applied;
 use docket_domain::task::Status;
 use docket_domain::{Command, FieldErrorCode, Instant, NewTask, TaskId};
 use docket_service::serve::log_background;
-use docket_service::{Caller, Code, Problem, Runtime, body};
+use docket_service::{Caller, Code, Parameters, Problem, Refusal, Runtime, body};
 use docket_transfer::{Dated, Format, Options};
 use futures::stream::{self, StreamExt as _};
 use http::{HeaderMap, header};
 use std::collections::HashSet;
 
 use super::list::status;
-use super::parameters::{Parameters, Refusal};
 use crate::{App, planner};
 
 /// The largest file that is imported, in bytes.

@@ -1,8 +1,9 @@
 //! Query parameters: each is known and fits, or is refused; all that do not fit at once.
 
 use docket_domain::{FieldError, FieldErrorCode};
-use docket_service::Problem;
 use std::borrow::Cow;
+
+use crate::Problem;
 
 /// As many parameters are looked at. A request with more is refused without naming each.
 const MAX_PARAMETERS: usize = 100;
