@@ -8,6 +8,7 @@ pub mod occurrences;
 pub mod openapi;
 mod planner;
 pub mod problem;
+pub mod reminders;
 mod tags;
 mod tasks;
 mod transfer;

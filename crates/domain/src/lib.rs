@@ -4,6 +4,7 @@
 //! [`Shelf::apply`] with the time and some entropy as arguments, stores what changed in one transaction, and
 //! publishes the events that came out.
 
+pub mod agenda;
 pub mod base32;
 pub mod changes;
 pub mod command;
@@ -16,6 +17,8 @@ pub mod instant;
 pub mod outbox;
 mod parent;
 pub mod recurrence;
+pub mod reminder_due;
+pub mod reminders;
 mod schema;
 pub mod shelf;
 pub mod task;
