@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::due::Due;
+use crate::event::CloudEvent;
 use crate::ids::first_64_bits;
 use crate::task::Priority;
 use crate::{AccountId, Instant, TaskId, base32};
@@ -89,12 +90,11 @@ impl ReminderDue {
             "data": self.data,
         })
     }
+}
 
-    /// Reads what [`Self::cloud_event`] wrote, whatever was added to it on its way.
-    ///
-    /// # Errors
-    /// It is not such an event.
-    pub fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error> {
+/// What [`ReminderDue::cloud_event`] wrote.
+impl CloudEvent for ReminderDue {
+    fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Envelope {
             id: String,
