@@ -37,7 +37,7 @@ pub async fn measure(
     let clients = options.clients().into_iter().max().unwrap_or(1);
     let accounts = api.accounts("events", clients, 0).await?;
     let first = accounts.first().context("no account")?;
-    let mut arrivals = listen(stack.ports().broker(), first).await?;
+    let mut arrivals = listen(stack.brokers(), first).await?;
 
     let mut idle = Samples::default();
     for _ in 0..options.repetitions() {
@@ -77,7 +77,7 @@ pub async fn measure(
 }
 
 /// Starts a consumer, and waits until it has what happens.
-async fn listen(port: u16, account: &Account) -> Result<Arrivals> {
+async fn listen(brokers: Vec<String>, account: &Account) -> Result<Arrivals> {
     let (sender, mut arrivals) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let query = Query {
@@ -90,7 +90,7 @@ async fn listen(port: u16, account: &Account) -> Result<Arrivals> {
             // Nobody listens any more when all is measured.
             let _ = sender.send((event.attribute("subject").to_owned(), Instant::now()));
         };
-        if let Err(error) = events::read_topic(port, &query, each).await {
+        if let Err(error) = events::read_topic(&brokers, &query, each).await {
             eprintln!("error: the consumer: {error}");
         }
     });

@@ -1,7 +1,6 @@
 //! Reads a topic of a stack's broker: the events as their consumers see them.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling
 use rskafka::client::{Client, ClientBuilder};
 use rskafka::record::RecordAndOffset;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -24,13 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Why a topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EventsError {
-    /// Nothing listens where the broker should be.
-    #[error("no broker answers at {address}: is the stack up? (`cargo docket status`)")]
+    /// Nothing listens where a broker should be.
+    #[error("no broker answers at {brokers}: is the stack up? (`cargo docket status`)")]
     Unreachable {
-        /// The broker's address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
+        /// The brokers' addresses.
+        brokers: String,
     },
     /// The broker has no such topic.
     #[error("there is no topic `{topic}`; there are: {known}")]
@@ -173,11 +171,11 @@ impl Event {
 /// Reads a topic over all its partitions; gives each event to `each` as it comes, and back how many
 /// there were. Events of one account come in their order.
 pub async fn read_topic(
-    port: u16,
+    brokers: &[String],
     query: &Query,
     mut each: impl FnMut(Event),
 ) -> Result<usize, EventsError> {
-    let client = connect(port).await?;
+    let client = connect(brokers).await?;
     let tails = tails(&client, query).await?;
     let (sender, mut events) = mpsc::channel(256);
     // Dropping the set at the end stops what still reads.
@@ -216,9 +214,9 @@ pub async fn read_topic(
 }
 
 /// As `read_topic`, all at once and in the order of their times.
-pub async fn collect(port: u16, query: &Query) -> Result<Vec<Event>, EventsError> {
+pub async fn collect(brokers: &[String], query: &Query) -> Result<Vec<Event>, EventsError> {
     let mut events = Vec::new();
-    read_topic(port, query, |event| events.push(event)).await?;
+    read_topic(brokers, query, |event| events.push(event)).await?;
     sort(&mut events);
     Ok(events)
 }
@@ -241,17 +239,24 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
-async fn connect(port: u16) -> Result<Client, EventsError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+/// A client of the first broker that can be reached; `brokers` are `host:port` each.
+pub async fn connect(brokers: &[String]) -> Result<Client, EventsError> {
     // The client would retry for long; a refused connection is clear at once.
-    tokio::net::TcpStream::connect(address)
-        .await
-        .map_err(|source| EventsError::Unreachable { address, source })?;
+    let mut reached = false;
+    for broker in brokers {
+        let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(broker)).await;
+        reached |= matches!(connected, Ok(Ok(_)));
+    }
+    if !reached {
+        return Err(EventsError::Unreachable {
+            brokers: brokers.join(", "),
+        });
+    }
     let backoff = BackoffConfig {
         deadline: Some(PATIENCE),
         ..BackoffConfig::default()
     };
-    Ok(ClientBuilder::new(vec![address.to_string()])
+    Ok(ClientBuilder::new(brokers.to_vec())
         .client_id("docket-events")
         .backoff_config(backoff)
         .build()
@@ -409,10 +414,11 @@ mod tests {
     #[tokio::test]
     async fn without_a_broker_the_error_says_what_to_look_at() {
         // A port that was free a moment ago.
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let broker = listener.local_addr().unwrap().to_string();
         drop(listener);
-        let error = collect(port, &Query::all("task-events")).await.unwrap_err();
+        let query = Query::all("task-events");
+        let error = collect(&[broker], &query).await.unwrap_err();
         assert!(error.to_string().contains("cargo docket status"), "{error}");
     }
 }

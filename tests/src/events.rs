@@ -108,7 +108,7 @@ async fn delivered(stack: &Stack, topic: &str, account: &Account) -> Result<(Vec
         account: Some(account.id.clone()),
         ..Query::all(topic)
     };
-    let mut records = events::collect(stack.ports().broker(), &query).await?;
+    let mut records = events::collect(&stack.brokers(), &query).await?;
     records.sort_by_key(|record| (record.partition, record.offset));
     let mut seen: BTreeMap<String, Value> = BTreeMap::new();
     let (mut in_order, mut duplicates) = (Vec::new(), 0);

@@ -218,6 +218,12 @@ impl Stack {
         format!("http://{}", Ports::address(self.ports.app()))
     }
 
+    /// Where the broker is: `host:port`.
+    #[must_use]
+    pub fn brokers(&self) -> Vec<String> {
+        vec![Ports::address(self.ports.broker()).to_string()]
+    }
+
     /// Where the sidecar of an app answers: `http://…`.
     ///
     /// # Errors

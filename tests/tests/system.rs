@@ -332,7 +332,7 @@ async fn what_recurs_comes_back_once(suite: &Suite) -> Result<()> {
         ..Query::all(TASK_EVENTS)
     };
     let token = stack.api_tokens("recurrence")?.app_api_token;
-    for record in events::collect(stack.ports().broker(), &query).await? {
+    for record in events::collect(&stack.brokers(), &query).await? {
         let delivery = rea
             .anonymous(Method::POST, "/internal/recurrence/task-events")
             .header("dapr-api-token", &token);
@@ -384,7 +384,7 @@ async fn what_is_no_event_is_among_the_dead_letters(suite: &Suite) -> Result<()>
         Duration::from_secs(20),
         async || {
             let query = Query::all("task-events-dead");
-            let dead = events::collect(stack.ports().broker(), &query).await?;
+            let dead = events::collect(&stack.brokers(), &query).await?;
             Ok(dead
                 .iter()
                 .any(|record| record.body["data"]["mark"] == mark)

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::events::{self, Event, From, Query};
-use crate::layout::Ports;
 use crate::stack::registry::Stack;
 use crate::token;
 
@@ -43,15 +42,14 @@ impl Args {
         let stack = Stack::read(&data)
             .filter(Stack::is_supervised)
             .context("no stack runs here; start one: `cargo docket up`")?;
-        let port = Ports::new(stack.port_base)?.broker();
         let query = self.query();
         let json = self.json;
         if query.follow || query.from == From::End {
-            events::read_topic(port, &query, |event| print(&event, json)).await?;
+            events::read_topic(&stack.brokers, &query, |event| print(&event, json)).await?;
             return Ok(());
         }
         let mut found = Vec::new();
-        let done = events::read_topic(port, &query, |event| found.push(event)).await;
+        let done = events::read_topic(&stack.brokers, &query, |event| found.push(event)).await;
         // Too few events are an error, but those that came are worth seeing.
         events::sort(&mut found);
         for event in &found {

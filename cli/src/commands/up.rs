@@ -451,6 +451,7 @@ fn record(parts: &[Part], ports: Ports, detached: bool) -> Stack {
         detached,
         port_base: ports.base(),
         address: address(ports),
+        brokers: vec![Ports::address(ports.broker()).to_string()],
         started_at: registry::now(),
         parts: parts.iter().map(registry::Part::waiting).collect(),
         failure: None,

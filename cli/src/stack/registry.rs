@@ -58,6 +58,9 @@ pub struct Stack {
     pub port_base: u16,
     /// Where people reach it.
     pub address: String,
+    /// Where its broker, or some of its brokers, are: `host:port`.
+    #[serde(default)]
+    pub brokers: Vec<String>,
     /// Milliseconds since 1970.
     pub started_at: u64,
     /// Its parts, in the order in which they are shown.
@@ -245,6 +248,7 @@ mod tests {
             detached: false,
             port_base: 4100,
             address: "http://127.0.0.1:4100".into(),
+            brokers: vec!["127.0.0.1:4102".into()],
             started_at: now(),
             parts: vec![Part {
                 name: "host".into(),

@@ -715,6 +715,7 @@ mod tests {
                 detached: false,
                 port_base: 4100,
                 address: String::new(),
+                brokers: Vec::new(),
                 started_at: now(),
                 parts: records.collect(),
                 failure: None,
