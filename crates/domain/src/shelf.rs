@@ -29,8 +29,8 @@ pub const SEGMENT_BYTES: usize = 24 * 1024;
 pub const SEGMENT_TASKS: usize = 64;
 /// An account holds at most as many tasks as this.
 pub const MAX_TASKS: u64 = 200_000;
-/// How many change ids the book remembers, so that a writer who got no answer can tell whether its change is in.
-const RECENT: usize = 16;
+/// How many transactions the book remembers, so that a writer who got no answer can tell whether its change is in.
+const RECENT: usize = 64;
 
 /// The state key of an account's book.
 pub fn book_key(account: &AccountId) -> String {
@@ -70,7 +70,7 @@ pub struct Book {
     /// The outbox slot that the last change took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Taken>,
-    /// The ids of the last changes, oldest first.
+    /// The ids of the last transactions that changed it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<String>,
 }

@@ -50,6 +50,8 @@ pub struct World {
     etags: u64,
     /// How often a key was read.
     pub reads: usize,
+    /// How many transactions were stored.
+    pub transacted: usize,
     /// When keys go away, in microseconds.
     pub expiry: BTreeMap<String, i64>,
     /// Key to value and etag.
@@ -331,6 +333,7 @@ impl World {
             current.as_deref() == request["etag"].as_str()
         });
         if holds {
+            self.transacted += 1;
             for operation in operations {
                 let request = &operation["request"];
                 let key = request["key"].as_str().unwrap();

@@ -216,12 +216,17 @@ impl<T: Transport> Sidecar<T> {
     ///
     /// # Errors
     /// See [`Error`]; after [`Error::Transport`] the transaction may or may not be done.
-    pub async fn transact(&self, store: &str, operations: &[Operation]) -> Result<(), Error> {
+    pub async fn transact<'a>(
+        &self,
+        store: &str,
+        operations: impl IntoIterator<Item = &'a Operation>,
+    ) -> Result<(), Error> {
         #[derive(Serialize)]
         struct Body<'a> {
-            operations: &'a [Operation],
+            operations: Vec<&'a Operation>,
         }
         const CALL: &str = "state transaction";
+        let operations = operations.into_iter().collect();
         let body = encode(CALL, &Body { operations })?;
         let path = format!("/v1.0/state/{}/transaction", escape(store));
         self.post_json(CALL, &path, body).await.map(drop)

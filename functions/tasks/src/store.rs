@@ -2,51 +2,36 @@
 
 use docket_domain::changes;
 use docket_domain::find::{Page, Query, Segments};
-use docket_domain::idempotency::{KEPT_SECONDS, Once};
+use docket_domain::idempotency::Once;
 use docket_domain::ids::SegmentNumber;
-use docket_domain::outbox::{Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
 use docket_domain::task::Status;
-use docket_domain::{
-    AccountId, Command, Context, Entropy, Instant, Rejection, Shelf, Task, TaskId,
-};
-use docket_service::{Caller, Code, Problem, Runtime};
-use docket_sidecar::{Entry, Error, Etag, Operation, Sidecar};
-use futures::future::{Either, join, select};
+use docket_domain::{AccountId, Command, Instant, Rejection, Shelf, Task, TaskId};
+use docket_service::{Caller, Problem, Runtime};
+use docket_sidecar::{Entry, Error, Etag, Sidecar};
+use futures::future::join;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::outbox::{Held, Outbox};
-use crate::planner;
+use crate::outbox::Outbox;
 use crate::routes::once::Answered;
 use cache::Cache;
-use turns::Turns;
+use commit::{Change, Done, Keeping, Show};
+use line::Line;
 
 mod cache;
-mod turns;
+mod commit;
+mod line;
 
 /// The Dapr state store.
 pub const STATE: &str = "state";
-/// How long a change is tried before the answer is 503. With the reading of the keys before it, a client waits less than
-/// three seconds.
-const DEADLINE: Duration = Duration::from_millis(2_000);
 /// How long one call to the sidecar may take.
 const CALL: Duration = Duration::from_millis(1_000);
-/// How long a change waits for others of its account in the same instance, before it takes its chance.
-const TURN: Duration = Duration::from_millis(500);
-/// The largest transaction, in bytes; `cargo docket up` has daprd take 16 MiB.
-const MAX_TRANSACTION: usize = 12 * 1024 * 1024;
-/// The largest outbox slot, in bytes: its events are published in calls that Dapr and the broker have to take.
-const MAX_SLOT: usize = 4 * 1024 * 1024;
 /// How many segments are read ahead of an export's reader.
 const EXPORT_READERS: usize = 4;
-/// After so many taken slots in a row, one that is free is looked for in the whole ring.
-const COLLISIONS: u32 = 3;
 /// How many segments are read at once.
 const READERS: usize = 16;
 /// How often a page's segments are read again because others wrote meanwhile.
@@ -70,23 +55,14 @@ pub struct Store<R: Runtime> {
     runtime: R,
     sidecar: Sidecar<R>,
     outbox: Outbox<R>,
-    turns: Turns<R>,
+    line: Line<R, Change>,
     cache: Cache,
-}
-
-/// One try of a change, as far as it came.
-struct Attempt {
-    applied: Applied,
-    held: Held,
-    book: Option<Etag>,
-    /// How often in a row the slot was taken.
-    collisions: u32,
 }
 
 impl<R: Runtime> Store<R> {
     pub(crate) fn new(runtime: R, sidecar: Sidecar<R>, outbox: Outbox<R>) -> Self {
         Self {
-            turns: Turns::new(runtime.clone()),
+            line: Line::new(runtime.clone()),
             cache: Cache::default(),
             runtime,
             sidecar: sidecar.within(CALL),
@@ -200,7 +176,7 @@ impl<R: Runtime> Store<R> {
                 to: to.map(str::to_owned),
                 from: segment,
             };
-            let applied = self.change(caller, None, &command).await?;
+            let applied = self.change(caller, None, command).await?;
             changed += applied.events.len();
             from = applied.rest;
         }
@@ -249,7 +225,7 @@ impl<R: Runtime> Store<R> {
             return Ok(None);
         };
         let bytes = entry.value.len();
-        let segment = Arc::new(read::<Segment>(entry)?.0);
+        let segment = Arc::new(read::<Segment>(&entry)?.0);
         // One that was written after the book was read is kept when the book tells of it.
         if segment.last() <= book.seq {
             let kept = segment.clone();
@@ -355,7 +331,7 @@ impl<R: Runtime> Store<R> {
         &self,
         caller: &Caller,
         if_version: Option<u64>,
-        command: &Command,
+        command: Command,
     ) -> Result<Applied, Problem> {
         match self.carry_out(caller, if_version, command, None).await? {
             Done::Now(applied) => Ok(applied),
@@ -372,207 +348,18 @@ impl<R: Runtime> Store<R> {
         &self,
         caller: &Caller,
         once: Option<Once>,
-        command: &Command,
-        show: &Show<'_>,
+        command: Command,
+        show: impl Fn(&Applied) -> Result<Answered, Problem> + Send + Sync + 'static,
     ) -> Result<Answered, Problem> {
-        let keeping = once.map(|once| Keeping { once, show });
-        match self
-            .carry_out(caller, None, command, keeping.as_ref())
-            .await?
-        {
+        let show: Arc<Show> = Arc::new(show);
+        let keeping = once.map(|once| Keeping {
+            once,
+            show: show.clone(),
+        });
+        match self.carry_out(caller, None, command, keeping).await? {
             Done::Now(applied) => show(&applied),
             Done::Before(answered) => Ok(answered),
         }
-    }
-
-    async fn carry_out(
-        &self,
-        caller: &Caller,
-        if_version: Option<u64>,
-        command: &Command,
-        keeping: Option<&Keeping<'_>>,
-    ) -> Result<Done, Problem> {
-        let context = Context {
-            account: caller.account.clone(),
-            actor: caller.actor.clone(),
-            now: self.runtime.now(),
-            entropy: self.runtime.entropy(),
-            if_version,
-            check_rule: planner::check,
-        };
-        let reason = Mutex::new(String::from("no answer yet"));
-        let trying = self.try_on(&context, command, keeping, &reason);
-        match select(pin!(trying), pin!(self.runtime.sleep(DEADLINE))).await {
-            Either::Left((done, _)) => done,
-            Either::Right(_) => {
-                let reason = reason.lock().unwrap_or_else(PoisonError::into_inner);
-                Err(Problem::unavailable(
-                    1,
-                    format!("not within {DEADLINE:?}: {reason}"),
-                ))
-            }
-        }
-    }
-
-    /// Tries until it works or is refused; notes why it did not work so far.
-    async fn try_on(
-        &self,
-        context: &Context,
-        command: &Command,
-        keeping: Option<&Keeping<'_>>,
-        reason: &Mutex<String>,
-    ) -> Result<Done, Problem> {
-        // Changes of one account are guarded by the book's etag; taking turns only saves them from racing in vain.
-        let turn = self.turns.take(&context.account);
-        let _turn = match select(pin!(turn), pin!(self.runtime.sleep(TURN))).await {
-            Either::Left((turn, _)) => Some(turn),
-            Either::Right(_) => None,
-        };
-        let mut last: Option<Attempt> = None;
-        let mut round = 0;
-        loop {
-            let failure = match self
-                .attempt(context, command, keeping, &mut last, round)
-                .await
-            {
-                Ok(Some(done)) => return Ok(done),
-                Ok(None) => "others were faster".to_owned(),
-                Err(Failure::Rejected(rejection)) => return Err(rejection.into()),
-                Err(Failure::Refused(problem)) => return Err(problem),
-                Err(Failure::RingFull) => {
-                    return Err(Problem::unavailable(
-                        5,
-                        "the outbox ring is full: is the broker away?",
-                    ));
-                }
-                Err(Failure::Sidecar(error)) => describe(&error),
-            };
-            *reason.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-            round += 1;
-            self.runtime.sleep(pause(round, context.entropy)).await;
-        }
-    }
-
-    /// Reads, applies, writes; `None` when it must be tried again.
-    async fn attempt(
-        &self,
-        context: &Context,
-        command: &Command,
-        keeping: Option<&Keeping<'_>>,
-        last: &mut Option<Attempt>,
-        round: u32,
-    ) -> Result<Option<Done>, Failure> {
-        let account = &context.account;
-        let loading = self.load_for(account, command.task());
-        let (loaded, kept) = join(loading, self.kept(keeping)).await;
-        let (loaded, kept) = (loaded?, kept?);
-        let change = context.entropy.change_id();
-        let mut collisions = 0;
-        if let Some(before) = last.take() {
-            if loaded.shelf.book.recent.contains(&change) {
-                // The try before was stored, though its answer got lost.
-                self.deliver(before.held);
-                return Ok(Some(Done::Now(before.applied)));
-            }
-            if loaded.etags.book == before.book {
-                // The book is as it was, so what was refused is the slot: somebody has it.
-                collisions = before.collisions + 1;
-            }
-        }
-        if let (Some(kept), Some(Keeping { once, .. })) = (kept, keeping) {
-            if kept.fingerprint == once.fingerprint {
-                return Ok(Some(Done::Before(kept.answer)));
-            }
-            let detail = "this Idempotency-Key was used for another request in the last 24 hours";
-            return Err(Failure::Refused(Problem::new(
-                Code::IdempotencyKeyReused,
-                detail,
-            )));
-        }
-        let mut loaded = self.complete(account, loaded, command).await?;
-        if !loaded.shelf.missing(command).is_empty() {
-            // Others have put a segment into another one since the book was read.
-            return Ok(None);
-        }
-        let applied = loaded
-            .shelf
-            .apply(command, context)
-            .map_err(Failure::Rejected)?;
-        let keep = keeping
-            .map(|keeping| keeping.operation(&applied))
-            .transpose()?;
-        if applied.events.is_empty() {
-            if let Some(keep) = keep {
-                self.sidecar.transact(STATE, &[keep]).await?;
-            }
-            return Ok(Some(Done::Now(applied)));
-        }
-        let slot = if collisions < COLLISIONS {
-            self.outbox
-                .likely_free(slot_entropy(context.entropy, round))
-        } else {
-            let free = self.outbox.free_slot(context.entropy).await?;
-            free.ok_or(Failure::RingFull)?
-        };
-        let after = loaded.shelf.seal(Taken {
-            slot,
-            change: change.clone(),
-        });
-        let entry = Slot {
-            change,
-            account: account.clone(),
-            after,
-            at: context.now,
-            events: applied.events.clone(),
-        };
-        let mut operations = operations(account, &loaded, slot, &entry)?;
-        let slot_size = operations.last().map_or(0, Operation::size);
-        operations.extend(keep);
-        if slot_size > MAX_SLOT
-            || operations.iter().map(Operation::size).sum::<usize>() > MAX_TRANSACTION
-        {
-            let detail =
-                "these changes are too large for one transaction: send them in smaller parts";
-            return Err(Failure::Refused(Problem::new(Code::TooLarge, detail)));
-        }
-        let attempt = Attempt {
-            applied,
-            held: Held {
-                slot,
-                entry,
-                bytes: slot_size,
-            },
-            book: loaded.etags.book,
-            collisions,
-        };
-        match self.sidecar.transact(STATE, &operations).await {
-            Ok(()) => {
-                self.deliver(attempt.held);
-                Ok(Some(Done::Now(attempt.applied)))
-            }
-            Err(error) => {
-                *last = Some(attempt);
-                match error {
-                    Error::Refused { .. } => Ok(None),
-                    other => Err(other.into()),
-                }
-            }
-        }
-    }
-
-    /// What was answered to the request before.
-    async fn kept(&self, keeping: Option<&Keeping<'_>>) -> Result<Option<Kept>, Error> {
-        let Some(Keeping { once, .. }) = keeping else {
-            return Ok(None);
-        };
-        let entry = self.sidecar.get_state(STATE, &once.state_key).await?;
-        Ok(entry.map(read::<Kept>).transpose()?.map(|(kept, _)| kept))
-    }
-
-    fn deliver(&self, held: Held) {
-        let outbox = self.outbox.clone();
-        self.runtime
-            .spawn(async move { outbox.deliver(held).await });
     }
 
     /// Reads the book, and beside it the segment where a task must be unless the book has it inline.
@@ -595,6 +382,7 @@ impl<R: Runtime> Store<R> {
             .sidecar
             .get_state(STATE, &book_key(account))
             .await?
+            .as_ref()
             .map(read::<Book>)
             .transpose()?;
         let (book, etag) = book.map_or_else(Default::default, |(book, etag)| (book, Some(etag)));
@@ -658,6 +446,7 @@ impl<R: Runtime> Store<R> {
         self.sidecar
             .get_state(STATE, &segment_key(account, number))
             .await?
+            .as_ref()
             .map(read)
             .transpose()
     }
@@ -667,114 +456,12 @@ fn tokens_of(segment: &Segment) -> Vec<u64> {
     segment.tasks.iter().map(|task| task.id.token).collect()
 }
 
-/// What came of a command.
-enum Done {
-    /// It was carried out.
-    Now(Applied),
-    /// The same request was answered so before.
-    Before(Answered),
-}
-
-/// Makes the answer of what came of a command.
-pub type Show<'a> = dyn Fn(&Applied) -> Result<Answered, Problem> + Sync + 'a;
-
-/// That an answer is to be kept, and how it comes about.
-struct Keeping<'a> {
-    once: Once,
-    show: &'a Show<'a>,
-}
-
-/// An answer that was kept.
-#[derive(Deserialize, Serialize)]
-struct Kept {
-    fingerprint: String,
-    answer: Answered,
-}
-
-impl Keeping<'_> {
-    /// Writes the answer, unless one is there.
-    fn operation(&self, applied: &Applied) -> Result<Operation, Failure> {
-        let kept = Kept {
-            fingerprint: self.once.fingerprint.clone(),
-            answer: (self.show)(applied).map_err(Failure::Refused)?,
-        };
-        let key = self.once.state_key.clone();
-        let operation = Operation::guarded(key, &kept, None)
-            .map_err(|error| Failure::Refused(Problem::internal(error)))?;
-        Ok(operation.expiring(KEPT_SECONDS))
-    }
-}
-
-/// Why an attempt failed.
-enum Failure {
-    Rejected(Rejection),
-    RingFull,
-    Refused(Problem),
-    Sidecar(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Sidecar(error)
-    }
-}
-
-/// The transaction: the book, the segments that changed and the outbox slot, each under its guard.
-fn operations(
-    account: &AccountId,
-    loaded: &Loaded,
-    slot: u16,
-    entry: &Slot,
-) -> Result<Vec<Operation>, Error> {
-    let unreadable = |e: serde_json::Error| Error::Malformed {
-        call: "state transaction",
-        detail: e.to_string(),
-    };
-    let Loaded { shelf, etags } = loaded;
-    let mut operations = vec![
-        Operation::guarded(book_key(account), &shelf.book, etags.book.clone())
-            .map_err(unreadable)?,
-    ];
-    for number in &shelf.changed {
-        if let Some(segment) = shelf.segments.get(number) {
-            let etag = etags.segments.get(number).cloned();
-            let key = segment_key(account, *number);
-            operations.push(Operation::guarded(key, segment, etag).map_err(unreadable)?);
-        }
-    }
-    // One that was closed by this very change was never stored.
-    for (number, etag) in shelf
-        .removed
-        .iter()
-        .filter_map(|n| Some((n, etags.segments.get(n)?)))
-    {
-        operations.push(Operation::delete(
-            segment_key(account, *number),
-            etag.clone(),
-        ));
-    }
-    operations.push(Operation::guarded(slot_key(slot), entry, None).map_err(unreadable)?);
-    Ok(operations)
-}
-
-fn read<V: DeserializeOwned>(entry: Entry) -> Result<(V, Etag), Error> {
+fn read<V: DeserializeOwned>(entry: &Entry) -> Result<(V, Etag), Error> {
     let value = serde_json::from_slice(&entry.value).map_err(|e| Error::Malformed {
         call: "state get",
         detail: e.to_string(),
     })?;
-    Ok((value, entry.etag))
-}
-
-/// Other bits for each round of a change.
-fn slot_entropy(entropy: Entropy, round: u32) -> u64 {
-    (entropy.0 >> 64) as u64 ^ u64::from(round).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// How long to wait before the next round: at most 1, 2, 4 … 32 ms, different for each change.
-fn pause(round: u32, entropy: Entropy) -> Duration {
-    let ceiling = 1_000_u64 << round.saturating_sub(1).min(5);
-    let bits = (entropy.0 as u64).rotate_left(round.wrapping_mul(7));
-    Duration::from_micros(bits % ceiling)
+    Ok((value, entry.etag.clone()))
 }
 
 pub(crate) fn unavailable(error: Error) -> Problem {

@@ -459,11 +459,11 @@ fn the_book_remembers_the_last_changes_and_the_last_slot() {
         change: n.to_string(),
     };
     assert_eq!(shelf.seal(taken(0)), None);
-    for n in 1..40 {
+    for n in 1..100 {
         assert_eq!(shelf.seal(taken(n)), Some(taken(n - 1)));
     }
     assert_eq!(shelf.book.recent.len(), RECENT);
-    assert_eq!(shelf.book.recent.last().map(String::as_str), Some("39"));
+    assert_eq!(shelf.book.recent.last().map(String::as_str), Some("99"));
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub(super) async fn batch<R: Runtime>(
     let (once, text) = once::read(&caller, request, MAX_BATCH).await?;
     let request: BatchRequest = body::parse(&text)?;
     let batch = Command::Batch(commands(&request.operations)?);
-    let show = |applied: &Applied| Answered::ok(&answer(&request.operations, applied));
-    let answered = app.store.change_once(&caller, once, &batch, &show).await?;
+    let show = move |applied: &Applied| Answered::ok(&answer(&request.operations, applied));
+    let answered = app.store.change_once(&caller, once, batch, show).await?;
     Ok(answered.into_response())
 }
 

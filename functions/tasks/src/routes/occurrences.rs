@@ -24,7 +24,7 @@ pub(super) async fn create<R: Runtime>(
         task: done.task_id,
         next: planner::next,
     };
-    let applied = app.store.change(&caller, None, &recur).await?;
+    let applied = app.store.change(&caller, None, recur).await?;
     let done = applied.tasks.into_iter().next();
     let next = done.and_then(|task| task.recurrence?.next);
     Ok(axum::Json(NextOccurrence { next }))

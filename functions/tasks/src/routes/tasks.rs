@@ -25,7 +25,7 @@ pub(super) async fn create<R: Runtime>(
         let location = format!("/api/tasks/{}", task.id);
         Answered::created(&task.view(), location, task.seq)
     };
-    let answered = app.store.change_once(&caller, once, &create, &show).await?;
+    let answered = app.store.change_once(&caller, once, create, show).await?;
     Ok(answered.into_response())
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn delete<R: Runtime>(
 ) -> Result<StatusCode, Problem> {
     let if_version = if_match(&headers)?;
     app.store
-        .change(&caller, if_version, &Command::Delete(id))
+        .change(&caller, if_version, Command::Delete(id))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -87,7 +87,7 @@ async fn change<R: Runtime>(
 ) -> Result<Response, Problem> {
     let applied = app
         .store
-        .change(caller, if_match(headers)?, &command)
+        .change(caller, if_match(headers)?, command)
         .await?;
     Ok(shown(only(&applied)?))
 }

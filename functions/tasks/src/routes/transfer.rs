@@ -119,7 +119,7 @@ async fn import_batch<R: Runtime>(
         tasks: new,
         scanned: newest,
     };
-    let Applied { tasks, skipped, .. } = app.store.change(caller, None, &command).await?;
+    let Applied { tasks, skipped, .. } = app.store.change(caller, None, command).await?;
     outcome.created += tasks.len();
     outcome.skipped += skipped;
     Ok(())

@@ -8,6 +8,7 @@ mod occurrences;
 mod once;
 mod parents;
 mod planner;
+mod together;
 mod transfer;
 
 use axum::body::Body;
