@@ -30,8 +30,16 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+#[path = "system/audit.rs"]
+mod audit;
 #[path = "system/together.rs"]
 mod together;
+
+use audit::{
+    poison_holds_up_no_audit_log, tasks_alone_may_ask_for_audit_entries,
+    the_audit_catalogue_knows_every_event, the_audit_log_has_every_change_once,
+    the_audit_log_keeps_up,
+};
 
 use together::{
     a_batch_happens_whole_or_not_at_all, a_client_follows_the_change_feed,
@@ -65,6 +73,11 @@ fn main() -> ExitCode {
         the_sidecar_is_for_its_app,
         another_app_may_nothing,
         recurrence_may_ask_for_occurrences_alone,
+        the_audit_log_has_every_change_once,
+        the_audit_log_keeps_up,
+        poison_holds_up_no_audit_log,
+        tasks_alone_may_ask_for_audit_entries,
+        the_audit_catalogue_knows_every_event,
         a_restart_keeps_everything,
         two_stacks_side_by_side,
     ])
@@ -232,7 +245,8 @@ const PLATFORM: &[&str] = &[
 ];
 
 /// What each component may import: nothing that is not listed comes in unseen.
-const WORLDS: [(&str, &[&[&str]]); 3] = [
+const WORLDS: [(&str, &[&[&str]]); 4] = [
+    ("audit", &[PLATFORM]),
     ("planner", &[]),
     ("recurrence", &[PLATFORM]),
     (

@@ -2,6 +2,7 @@
 //!
 //! Functions use these very types, so whatever is said of them is said of the wire.
 
+pub mod audit;
 mod batch;
 mod changes;
 pub mod occurrences;
@@ -13,6 +14,7 @@ mod tags;
 mod tasks;
 mod transfer;
 
+pub use audit::{AuditPage, EntryAnswer, EntryRequest};
 pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 pub use changes::{ChangePage, ChangeView};
 pub use occurrences::{NextOccurrence, OccurrenceDone};

@@ -2,11 +2,12 @@
 //!
 //! `docs/openapi.json` is what [`document`] gives; a golden test keeps it so.
 
+use docket_domain::audit::{self, Verified};
 use docket_domain::changes::{self, MAX_SINCE};
 use docket_domain::find::{DEFAULT_LIMIT, MAX_LIMIT, MAX_SEARCH};
 use docket_domain::idempotency::MAX_KEY;
 use docket_domain::task::{MAX_TAG, Priority, TaskView};
-use docket_domain::{Instant, TaskId, TaskInput};
+use docket_domain::{EventKind, Instant, TaskId, TaskInput};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -14,8 +15,8 @@ use std::collections::BTreeMap;
 
 use crate::problem::{Code, Problem};
 use crate::{
-    BatchAnswer, BatchRequest, ChangePage, Imported, ParseRequest, Parsed, Preview, PreviewRequest,
-    TagList, TagRename, TagsChanged, TaskPage,
+    AuditPage, BatchAnswer, BatchRequest, ChangePage, Imported, ParseRequest, Parsed, Preview,
+    PreviewRequest, TagList, TagRename, TagsChanged, TaskPage,
 };
 
 /// What any operation may be refused with: by the host or by the function, before its own work or in the midst of it.
@@ -252,6 +253,17 @@ const LIST: &[Parameter] = &[
     ),
 ];
 
+const AUDIT_LIMIT: Parameter = query(
+    "limit",
+    |_| json!({ "type": "integer", "minimum": 1, "maximum": audit::MAX_LIMIT, "default": DEFAULT_LIMIT }),
+    "The page's size.",
+);
+const CURSOR: Parameter = query(
+    "cursor",
+    text,
+    "`next_cursor` of the page before; it fits the same question alone.",
+);
+
 /// All operations, by path.
 const OPERATIONS: &[Operation] = &[
     Operation {
@@ -480,6 +492,55 @@ const OPERATIONS: &[Operation] = &[
             ],
         ),
         problems: &[Code::Invalid],
+    },
+    Operation {
+        method: "get",
+        path: "/api/audit",
+        id: "listAuditEntries",
+        tag: "audit",
+        says: "What happened to the account's tasks, newest first. The log is some milliseconds behind the tasks.",
+        parameters: &[
+            query("task", of::<TaskId>, "Only what happened to this task."),
+            repeated("type", of::<EventKind>, "One of these types of events."),
+            query(
+                "from",
+                day_or_instant,
+                "Then or later; a day begins in UTC.",
+            ),
+            query("to", day_or_instant, "Before then."),
+            query(
+                "actor",
+                |_| json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
+                "Only what was done by this kind of doers, such as `person`, or by the one with this id.",
+            ),
+            AUDIT_LIMIT,
+            CURSOR,
+        ],
+        request: &[],
+        answer: answer(200, "The page.", &[], &[(JSON, of::<AuditPage>)]),
+        problems: &[Code::Invalid],
+    },
+    Operation {
+        method: "get",
+        path: "/api/audit/verify",
+        id: "verifyAuditLog",
+        tag: "audit",
+        says: "Whether the account's log is as it was written: every entry's hash, from the first on.",
+        parameters: &[],
+        request: &[],
+        answer: answer(200, "What was found.", &[], &[(JSON, of::<Verified>)]),
+        problems: &[],
+    },
+    Operation {
+        method: "get",
+        path: "/api/tasks/{id}/history",
+        id: "readTaskHistory",
+        tag: "audit",
+        says: "Who changed what of a task, field by field, oldest first; also of a task that was deleted.",
+        parameters: &[ID, AUDIT_LIMIT, CURSOR],
+        request: &[],
+        answer: answer(200, "The page.", &[], &[(JSON, of::<AuditPage>)]),
+        problems: &[Code::Invalid, Code::NotFound],
     },
 ];
 

@@ -1,5 +1,6 @@
 //! What happened: one event a changed task, and the CloudEvents that others get of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ pub const TASK_EVENTS: &str = "task-events";
 pub const TASK_UPDATES: &str = "task-updates";
 
 /// What kind of change. The names are the CloudEvents types.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// A task is new.
@@ -49,10 +50,15 @@ impl EventKind {
             Self::TaskDeleted => "task-deleted",
         }
     }
+
+    /// Reads a CloudEvents type.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 /// Who made a change.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 pub struct Actor {
     /// What kind of doer.
     pub kind: ActorKind,
@@ -61,13 +67,23 @@ pub struct Actor {
 }
 
 /// The kinds of doers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActorKind {
     /// A person, through the API or the web client.
     Person,
     /// The function `recurrence`, for the person whose task came back.
     Recurrence,
+}
+
+impl ActorKind {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Recurrence => "recurrence",
+        }
+    }
 }
 
 /// One task's change, as the outbox keeps it until it is published.

@@ -5,6 +5,7 @@
 //! publishes the events that came out.
 
 pub mod agenda;
+pub mod audit;
 pub mod base32;
 pub mod changes;
 pub mod command;

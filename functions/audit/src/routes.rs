@@ -1,0 +1,225 @@
+//! The routes.
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::routing::{MethodRouter, get, post};
+use docket_api::audit::{AuditPage, ENTRY_PATH, EntryAnswer, EntryRequest};
+use docket_domain::audit::{Filter, MAX_LIMIT, Order, Query, Verified};
+use docket_domain::due::{parse_date, start_of};
+use docket_domain::find::DEFAULT_LIMIT;
+use docket_domain::{AccountId, Event, EventKind, Instant, TaskId};
+use docket_service::serve::{closed, log_background};
+use docket_service::{
+    Caller, Code, DeliveredTogether, Internal, Json, Parameters, Problem, Refusal, Runtime,
+    Verdict, Verdicts,
+};
+use docket_sidecar::Error;
+use futures::future::join_all;
+use std::collections::BTreeMap;
+
+use crate::App;
+
+/// The longest name of a doer: an account's id.
+const MAX_ACTOR: usize = 64;
+
+/// The function's routes.
+pub fn router<R: Runtime>(app: App<R>) -> Router {
+    let routes = table()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        });
+    closed(routes).with_state(app)
+}
+
+/// Every path with its methods; a test compares it with `docs/openapi.json`.
+pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
+    vec![
+        ("/api/audit", get(list)),
+        ("/api/audit/verify", get(verify)),
+        ("/api/tasks/{id}/history", get(history)),
+        ("/internal/audit/task-events", post(task_events)),
+        (ENTRY_PATH, post(entry)),
+    ]
+}
+
+/// Takes events in. Those of an account are one change of its log.
+async fn task_events<R: Runtime>(
+    State(app): State<App<R>>,
+    DeliveredTogether(entries): DeliveredTogether<Event>,
+) -> Verdicts {
+    let mut accounts: BTreeMap<&AccountId, Vec<&Event>> = BTreeMap::new();
+    for event in entries.iter().filter_map(|(_, event)| event.as_ref()) {
+        accounts.entry(&event.account).or_default().push(event);
+    }
+    let store = &app.store;
+    let added = accounts.into_iter().map(async |(account, events)| {
+        let verdict = match store.add(account, &events).await {
+            Ok(()) => Verdict::Success,
+            Err(error) => failed(account, &error),
+        };
+        (account, verdict)
+    });
+    let verdicts: BTreeMap<&AccountId, Verdict> = join_all(added).await.into_iter().collect();
+    let verdict = |event: &Option<Event>| match event {
+        Some(event) => verdicts
+            .get(&event.account)
+            .copied()
+            .unwrap_or(Verdict::Retry),
+        None => Verdict::Drop,
+    };
+    let told = entries
+        .iter()
+        .map(|(id, event)| (id.clone(), verdict(event)));
+    Verdicts(told.collect())
+}
+
+/// A log that cannot be read will not get better by itself, and must not hold up the others.
+fn failed(account: &AccountId, error: &Error) -> Verdict {
+    log_background("error", &format!("the log of {account}: {error}"));
+    match error {
+        Error::Malformed { .. } => Verdict::Drop,
+        Error::Refused { .. } | Error::Transport { .. } => Verdict::Retry,
+    }
+}
+
+async fn list<R: Runtime>(
+    State(app): State<App<R>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<axum::Json<AuditPage>, Problem> {
+    let mut given = Parameters::parse(query.as_deref())?;
+    let filter = Filter {
+        task: given.one("task", |text| {
+            TaskId::parse(text).ok_or("it is the id of a task".into())
+        }),
+        kinds: given.many("type", |text| {
+            EventKind::parse(text).ok_or("it is a type of events, such as task-created".into())
+        }),
+        from: given.one("from", day_or_instant),
+        to: given.one("to", day_or_instant),
+        actor: given.one("actor", |text| {
+            let fits = (1..=MAX_ACTOR).contains(&text.len());
+            let named = fits.then(|| text.to_owned());
+            named.ok_or("it is a kind of doers, such as person, or the id of one".into())
+        }),
+    };
+    let query = paged(given, &caller, filter, Order::NewestFirst)?;
+    page(&app, &caller, &query).await
+}
+
+async fn history<R: Runtime>(
+    State(app): State<App<R>>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<axum::Json<AuditPage>, Problem> {
+    let nothing = || Problem::new(Code::NotFound, "nothing is known of such a task");
+    // An id that cannot be is no different from one that is not.
+    let task = id.ok().and_then(|Path(id)| TaskId::parse(&id));
+    let task = task.ok_or_else(nothing)?;
+    let filter = Filter {
+        task: Some(task),
+        ..Filter::default()
+    };
+    let given = Parameters::parse(query.as_deref())?;
+    let query = paged(given, &caller, filter, Order::OldestFirst)?;
+    let page = page(&app, &caller, &query).await?;
+    if page.entries.is_empty() && page.next_cursor.is_none() && query.cursor.is_none() {
+        return Err(nothing());
+    }
+    Ok(page)
+}
+
+/// The parameters that every list has.
+fn paged(
+    mut given: Parameters,
+    caller: &Caller,
+    filter: Filter,
+    order: Order,
+) -> Result<Query, Problem> {
+    let limit = given.one("limit", |text| {
+        let limit = text.parse().ok();
+        let fits = |limit: &usize| (1..=MAX_LIMIT).contains(limit);
+        limit
+            .filter(fits)
+            .ok_or_else(|| Refusal::from("a limit is a number from 1 to 500"))
+    });
+    let mut query = Query {
+        filter,
+        order,
+        limit: limit.unwrap_or(DEFAULT_LIMIT),
+        cursor: None,
+    };
+    // Last, for it has to fit all the others.
+    query.cursor = given
+        .one("cursor", |text| {
+            match (text, query.resume(&caller.account, text)) {
+                ("", _) => Ok(None),
+                (_, None) => Err("not a cursor of this list".into()),
+                (_, cursor) => Ok(cursor),
+            }
+        })
+        .flatten();
+    given.finish()?;
+    Ok(query)
+}
+
+async fn page<R: Runtime>(
+    app: &App<R>,
+    caller: &Caller,
+    query: &Query,
+) -> Result<axum::Json<AuditPage>, Problem> {
+    let part = app.store.part(&caller.account, query).await;
+    let part = part.map_err(unavailable)?;
+    let next = part.next.map(|place| query.text_of(&caller.account, place));
+    Ok(axum::Json(AuditPage {
+        entries: part.entries,
+        next_cursor: next,
+    }))
+}
+
+async fn verify<R: Runtime>(
+    State(app): State<App<R>>,
+    caller: Caller,
+) -> Result<axum::Json<Verified>, Problem> {
+    let verified = app.store.verify(&caller.account).await;
+    verified.map(axum::Json).map_err(unavailable)
+}
+
+/// For `tasks`, which undoes what an entry tells.
+async fn entry<R: Runtime>(
+    State(app): State<App<R>>,
+    _: Internal,
+    Json(asked): Json<EntryRequest>,
+) -> Result<axum::Json<EntryAnswer>, Problem> {
+    let EntryRequest {
+        account,
+        task_id,
+        event_id,
+    } = asked;
+    let seq = event_id.rsplit('-').next().and_then(|seq| seq.parse().ok());
+    let Some(seq) = seq else {
+        return Err(Problem::new(Code::Malformed, "not the id of an event"));
+    };
+    let found = app.store.entry(&account, task_id, &event_id, seq).await;
+    let (entry, has_come) = found.map_err(unavailable)?;
+    Ok(axum::Json(EntryAnswer { entry, has_come }))
+}
+
+/// A day from its start in UTC, or an instant.
+fn day_or_instant(text: &str) -> Result<Instant, Refusal> {
+    parse_date(text)
+        .map(|date| start_of(date, Default::default()))
+        .or_else(|| Instant::parse(text))
+        .ok_or("it is a date, YYYY-MM-DD, or an RFC 3339 instant".into())
+}
+
+fn unavailable(error: Error) -> Problem {
+    match error {
+        // It is there, and cannot be read: somebody has changed it.
+        Error::Malformed { .. } => Problem::internal(error),
+        error => Problem::unavailable(1, error),
+    }
+}
