@@ -1,6 +1,7 @@
 //! The library behind `cargo docket`: the whole-system tests use its parts, the binary only its
 //! command line.
 
+pub mod audit;
 pub mod build;
 pub mod commands;
 pub mod doctor;

@@ -4,6 +4,7 @@
 //! The suites are `tests/system.rs` and `tests/faults.rs`. A test gives an error (or panics) to fail; nothing is
 //! skipped, and what was measured goes to standard error.
 
+pub mod audit;
 pub mod client;
 pub mod contract;
 pub mod events;

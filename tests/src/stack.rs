@@ -22,6 +22,8 @@ use crate::until;
 pub const SIDECAR: &str = "dapr-tasks";
 /// The name of the sidecar of `recurrence` among the parts.
 pub const RECURRENCE: &str = "dapr-recurrence";
+/// The name of the sidecar of `audit` among the parts.
+pub const AUDIT: &str = "dapr-audit";
 /// How long a killed part may take until it is healthy again.
 const BACK: Duration = Duration::from_secs(30);
 /// How long the outbox may take to empty: the sidecar's producer waits for up to ten seconds for an answer of a

@@ -4,9 +4,10 @@
 use anyhow::{Context as _, Result, ensure};
 use docket_cli::stack::process::Identity;
 use docket_domain::outbox::SLOTS;
+use docket_tests::audit;
 use docket_tests::client::{Account, Answer, Task};
 use docket_tests::events::History;
-use docket_tests::stack::{RECURRENCE, SIDECAR, Stack};
+use docket_tests::stack::{AUDIT, RECURRENCE, SIDECAR, Stack};
 use docket_tests::suite::{self, Suite};
 use docket_tests::workload::{self, Figures, Plan, Progress, Work};
 use docket_tests::{tests, until};
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     suite::main(tests![
         any_process_is_killed_while_eight_write,
         every_series_goes_on_once,
+        the_audit_log_has_all_whatever_is_killed,
         everything_is_killed_between_a_change_and_its_event,
         the_broker_hangs_for_ten_seconds,
         the_ring_fills_while_the_broker_hangs,
@@ -106,6 +108,43 @@ async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
     let (work, ()) = try_join(workload::write(&accounts, &plan, &progress), killer).await?;
     let said = format!("kill -9 of {}", faults.join(", "));
     settle(stack, "killed", &said, &work, &progress).await?;
+    Ok(())
+}
+
+async fn the_audit_log_has_all_whatever_is_killed(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "audited", 4).await?;
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 2,
+        changes_each: 75,
+        batches: true,
+        pace: Duration::from_millis(5),
+    };
+    let progress = Progress::default();
+    let faults = [AUDIT, "host", AUDIT, "broker", AUDIT, "host"];
+    let killer = async {
+        for part in faults {
+            more(&progress, 40).await?;
+            stack.kill_and_wait(part).await?;
+        }
+        more(&progress, 40).await?;
+        progress.stop();
+        anyhow::Ok(())
+    };
+    let (work, ()) = try_join(workload::write(&accounts, &plan, &progress), killer).await?;
+    let said = format!("kill -9 of {}", faults.join(", "));
+    let figures = settle(stack, "audited", &said, &work, &progress).await?;
+    let began = Instant::now();
+    let mut entries = 0;
+    for account in &accounts {
+        entries += audit::agree(stack, account).await?.len();
+    }
+    assert_eq!(entries, figures.events);
+    eprintln!(
+        "[audited] {entries} entries {:.1} s later, in order, lost 0, twice 0",
+        began.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 

@@ -36,9 +36,9 @@ mod audit;
 mod together;
 
 use audit::{
-    poison_holds_up_no_audit_log, tasks_alone_may_ask_for_audit_entries,
-    the_audit_catalogue_knows_every_event, the_audit_log_has_every_change_once,
-    the_audit_log_keeps_up,
+    poison_holds_up_no_audit_log, tampering_with_the_audit_log_is_found,
+    tasks_alone_may_ask_for_audit_entries, the_audit_catalogue_knows_every_event,
+    the_audit_log_has_every_change_once, the_audit_log_keeps_up, what_was_done_is_undone,
 };
 
 use together::{
@@ -77,6 +77,8 @@ fn main() -> ExitCode {
         the_audit_log_keeps_up,
         poison_holds_up_no_audit_log,
         tasks_alone_may_ask_for_audit_entries,
+        what_was_done_is_undone,
+        tampering_with_the_audit_log_is_found,
         the_audit_catalogue_knows_every_event,
         a_restart_keeps_everything,
         two_stacks_side_by_side,

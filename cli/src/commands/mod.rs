@@ -1,5 +1,6 @@
 //! One module a subcommand; each has its `Args` and `run`.
 
+pub mod audit;
 pub mod bench;
 pub mod build;
 pub mod doctor;
@@ -62,6 +63,8 @@ enum Command {
     Token(token::Args),
     /// Read a topic's events from the broker
     Events(events::Args),
+    /// Look after audit logs
+    Audit(audit::Args),
     /// Run the tests
     Test(test::Args),
     /// Measure a stack of its own beside its raw sidecar
@@ -83,6 +86,7 @@ impl Cli {
             Command::Build(args) => args.run(&global).await,
             Command::Token(args) => args.run(&global).await,
             Command::Events(args) => args.run(&global).await,
+            Command::Audit(args) => args.run(&global).await,
             Command::Test(args) => args.run(&global).await,
             Command::Bench(options) => options.run(&global).await,
             Command::Tidy(args) => args.run(&global).await,

@@ -22,5 +22,5 @@ pub use planner::{
     ParseRequest, Parsed, ParsedRecurrence, ParsedTask, PlannedDate, Preview, PreviewRequest, Span,
 };
 pub use tags::{TagList, TagRename, TagView, TagsChanged};
-pub use tasks::TaskPage;
+pub use tasks::{TaskPage, UndoRequest, Undone};
 pub use transfer::{ImportProblem, Imported};

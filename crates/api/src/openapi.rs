@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use crate::problem::{Code, Problem};
 use crate::{
     AuditPage, BatchAnswer, BatchRequest, ChangePage, Imported, ParseRequest, Parsed, Preview,
-    PreviewRequest, TagList, TagRename, TagsChanged, TaskPage,
+    PreviewRequest, TagList, TagRename, TagsChanged, TaskPage, UndoRequest, Undone,
 };
 
 /// What any operation may be refused with: by the host or by the function, before its own work or in the midst of it.
@@ -134,6 +134,15 @@ const ONE: &[Code] = &[Code::NotFound];
 const GUARDED: &[Code] = &[Code::NotFound, Code::PreconditionFailed];
 const GUARDED_BODY: &[Code] = &[
     Code::NotFound,
+    Code::PreconditionFailed,
+    Code::TooLarge,
+    Code::UnsupportedMediaType,
+    Code::Invalid,
+];
+
+const UNDO: &[Code] = &[
+    Code::NotFound,
+    Code::Conflict,
     Code::PreconditionFailed,
     Code::TooLarge,
     Code::UnsupportedMediaType,
@@ -363,6 +372,22 @@ const OPERATIONS: &[Operation] = &[
         problems: GUARDED,
     },
     Operation {
+        method: "post",
+        path: "/api/tasks/{id}/undo",
+        id: "undoChange",
+        tag: "tasks",
+        says: "Takes a change back: what an event of the task did, unless something newer has touched the same fields. A task whose creation is undone is deleted, and one whose deletion is undone comes back with its id. It is a change like any other.",
+        parameters: OF_ONE_TASK,
+        request: &[(JSON, of::<UndoRequest>)],
+        answer: answer(
+            200,
+            "The task, as it was before in what the event changed. `deleted` is null, unless its creation was undone.",
+            &[],
+            &[(JSON, of::<Undone<'static>>)],
+        ),
+        problems: UNDO,
+    },
+    Operation {
         method: "get",
         path: "/api/changes",
         id: "listChanges",
@@ -512,6 +537,11 @@ const OPERATIONS: &[Operation] = &[
                 "actor",
                 |_| json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
                 "Only what was done by this kind of doers, such as `person`, or by the one with this id.",
+            ),
+            query(
+                "order",
+                words!["newest", "oldest"],
+                "What comes first. Default: newest.",
             ),
             AUDIT_LIMIT,
             CURSOR,

@@ -92,7 +92,8 @@ pub struct Problem<'a> {
     pub detail: &'a str,
     /// What finds the request in the log; the header `X-Request-Id` has it too.
     pub request_id: &'a str,
-    /// The values that break rules, when the code is `invalid`.
+    /// The values that break rules, when the code is `invalid`; the fields that something newer has changed, when it is
+    /// `conflict`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [FieldError],
 }

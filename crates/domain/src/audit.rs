@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
+use crate::shelf::Kept;
 use crate::{Actor, Event, EventKind, Instant, TaskId};
 
 pub use canonical::canonical;
@@ -79,14 +80,14 @@ pub struct Content {
     /// The fields that changed; none of a new and of a deleted task.
     #[schemars(with = "BTreeMap<String, FieldChange>")]
     pub changes: Map<String, Value>,
-    /// A deleted task as it last was.
+    /// A new task as it was created, or a deleted one as it last was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub task: Option<Value>,
     /// What else it takes to bring a deleted task back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
-    pub kept: Option<Value>,
+    pub kept: Option<Kept>,
 }
 
 /// How a field changed.
@@ -111,9 +112,21 @@ impl Content {
             actor: event.actor.clone(),
             at: event.at,
             changes: event.changes.clone(),
-            task: (event.kind == EventKind::TaskDeleted).then(|| event.task.clone()),
-            kept: None,
+            task: matches!(event.kind, EventKind::TaskCreated | EventKind::TaskDeleted)
+                .then(|| event.task.clone()),
+            kept: event.kept.clone(),
         }
+    }
+
+    /// The task's parents before the event, as far as it tells: of which one has to be looked at when it is undone.
+    pub(crate) fn parents(&self) -> Vec<TaskId> {
+        let changed = self
+            .changes
+            .get("parent_id")
+            .and_then(|change| change.get("from"));
+        let deleted = self.task.as_ref().and_then(|task| task.get("parent_id"));
+        let told = changed.into_iter().chain(deleted);
+        told.filter_map(|id| TaskId::parse(id.as_str()?)).collect()
     }
 
     /// The SHA-256 of its canonical JSON (RFC 8785).

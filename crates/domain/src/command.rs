@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::audit::Content;
 use crate::due::{self, Due};
 use crate::ids::{Entropy, Purpose, SegmentNumber};
 use crate::recurrence::{self, NextDate, Recurrence, Rule};
@@ -46,6 +47,8 @@ pub enum Command {
         /// Knows the date.
         next: NextDate,
     },
+    /// Take back what an event did to a task, as the audit log tells it, unless something newer has touched the same.
+    Undo(Box<Content>),
     /// Put another tag in the place of one, or take it away, in the tasks of some segments from one on; what is left to
     /// do is told.
     Retag {
@@ -70,6 +73,7 @@ impl Command {
             | Self::Reopen(id)
             | Self::Delete(id)
             | Self::Recur { task: id, .. } => Some(*id),
+            Self::Undo(event) => Some(event.task_id),
         }
     }
 
@@ -79,6 +83,7 @@ impl Command {
             Self::Create(input) | Self::Update(_, input) => input.parent().into_iter().collect(),
             Self::Import { tasks, .. } => tasks.iter().filter_map(|t| t.input.parent()).collect(),
             Self::Batch(commands) => commands.iter().flat_map(Self::parents).collect(),
+            Self::Undo(event) => event.parents(),
             Self::Complete(_)
             | Self::Reopen(_)
             | Self::Delete(_)
@@ -219,6 +224,9 @@ pub enum Rejection {
     /// Fields break rules: all that do, not only the first.
     #[error("{} field(s) break a rule", .0.len())]
     Invalid(Vec<FieldError>),
+    /// Something newer stands against it: in these fields.
+    #[error("something newer has changed {} field(s)", .0.len())]
+    Conflict(Vec<FieldError>),
     /// The account holds as many tasks as one may.
     #[error("an account holds at most {max} tasks")]
     Full {
@@ -241,7 +249,7 @@ impl Rejection {
                 }
                 Ok(errors)
             }
-            full @ Self::Full { .. } => Err(full),
+            whole @ (Self::Full { .. } | Self::Conflict(_)) => Err(whole),
         }
     }
 }
@@ -313,6 +321,8 @@ pub enum FieldErrorCode {
     UnknownField,
     /// It names something that is not there.
     NotFound,
+    /// Something newer has changed it.
+    Changed,
 }
 
 /// Gathers the errors of one input.

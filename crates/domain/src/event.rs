@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::audit::canonical;
+use crate::shelf::Kept;
 use crate::task::{Task, TaskView};
 use crate::{AccountId, Instant, TaskId};
 
@@ -107,18 +109,25 @@ pub struct Event {
     pub changes: Map<String, Value>,
     /// The task as it now is, as clients see it; a deleted one as it last was.
     pub task: Value,
+    /// Of a deleted task, what else it takes to bring it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 impl Event {
     /// The CloudEvent (1.0, structured JSON) for [`TASK_EVENTS`].
     pub fn task_event(&self) -> Value {
-        self.envelope(json!({
+        let mut data = json!({
             "account": self.account,
             "seq": self.seq,
             "actor": self.actor,
             "changes": self.changes,
             "task": self.task,
-        }))
+        });
+        if let (Some(kept), Some(fields)) = (&self.kept, data.as_object_mut()) {
+            fields.insert("kept".to_owned(), json!(kept));
+        }
+        self.envelope(data)
     }
 
     /// The CloudEvent (1.0, structured JSON) for [`TASK_UPDATES`]: what a client needs to be up to date.
@@ -182,6 +191,8 @@ impl CloudEvent for Event {
             actor: Actor,
             changes: Map<String, Value>,
             task: Value,
+            #[serde(default)]
+            kept: Option<Kept>,
         }
         let Envelope {
             id,
@@ -200,6 +211,7 @@ impl CloudEvent for Event {
             task_id: subject,
             changes: data.changes,
             task: data.task,
+            kept: data.kept,
         })
     }
 }
@@ -207,17 +219,26 @@ impl CloudEvent for Event {
 /// The fields in which two states of a task differ, each with `from` and `to` as clients see them; what follows from
 /// others (`due_at`, `updated_at`, `version`) is left out.
 pub fn changes(old: &Task, new: &Task) -> Map<String, Value> {
-    let (Value::Object(old), Value::Object(new)) = (to_value(&old.view()), to_value(&new.view()))
-    else {
-        return Map::new();
-    };
-    new.into_iter()
+    changes_of(&to_value(&old.view()), &to_value(&new.view()))
+}
+
+/// [`changes`] of two states as clients see them.
+pub(crate) fn changes_of(old: &Value, new: &Value) -> Map<String, Value> {
+    new.as_object()
+        .into_iter()
+        .flatten()
         .filter(|(name, _)| !matches!(name.as_str(), "due_at" | "updated_at" | "version"))
         .filter_map(|(name, to)| {
-            let from = old.get(&name).cloned().unwrap_or_default();
-            (from != to).then(|| (name, json!({ "from": from, "to": to })))
+            let from = old.get(name).unwrap_or(&Value::Null);
+            let change = || (name.clone(), json!({ "from": from, "to": to }));
+            (!is_same(from, to)).then(change)
         })
         .collect()
+}
+
+/// Whether two values are the same, however their numbers are written.
+pub(crate) fn is_same(a: &Value, b: &Value) -> bool {
+    a == b || canonical(a) == canonical(b)
 }
 
 /// The task as clients see it, as JSON. A task has no content that JSON cannot hold.

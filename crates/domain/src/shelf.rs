@@ -18,10 +18,12 @@ use crate::{
 };
 
 pub use tags::{MAX_ACCOUNT_TAGS, TagCount, Tags};
+pub use undo::Kept;
 
 mod compaction;
 mod occurrences;
 mod tags;
+mod undo;
 
 /// When the inline segment holds as many bytes as this, it is closed before the next task is created.
 pub const SEGMENT_BYTES: usize = 24 * 1024;
@@ -316,6 +318,7 @@ impl Shelf {
             Command::Reopen(id) => self.set_done(*id, None, context)?,
             Command::Delete(id) => self.delete(*id, context)?,
             Command::Recur { task, next } => self.recur(*task, *next, context)?,
+            Command::Undo(event) => self.undo(event, context)?,
             Command::Retag { tag, to, from } => self.retag(tag, to.as_deref(), *from, context),
             Command::Batch(commands) => self.batch(commands, context)?,
         };
@@ -570,6 +573,7 @@ impl Shelf {
             task_id: task.id,
             changes: old.map(|old| event::changes(old, task)).unwrap_or_default(),
             task: event::to_value(&task.view()),
+            kept: (kind == EventKind::TaskDeleted).then(|| Kept::of(task)),
         }
     }
 }

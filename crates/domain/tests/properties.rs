@@ -5,13 +5,14 @@
     reason = "a test fails by panicking"
 )]
 
+use docket_domain::audit::Content;
 use docket_domain::changes;
 use docket_domain::find::{Filter, Query, Search};
-use docket_domain::shelf::{Applied, Closed, TagCount};
+use docket_domain::shelf::{Closed, TagCount};
 use docket_domain::task::{Before, MAX_DEPTH, Status};
 use docket_domain::{
-    AccountId, Actor, ActorKind, Command, Context, Entropy, EventKind, Instant, NewTask, Shelf,
-    Task, TaskId, TaskInput, due,
+    AccountId, Actor, ActorKind, Command, Context, Entropy, Event, EventKind, Instant, NewTask,
+    Shelf, Task, TaskId, TaskInput, due,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -33,6 +34,8 @@ enum Step {
     Complete(usize),
     Reopen(usize),
     Delete(usize),
+    /// Takes back one of the events so far; counted from the last one, if the flag is set and it is a deletion.
+    Undo(usize, bool),
     Batch(Vec<Step>),
     Retag {
         tag: u8,
@@ -57,6 +60,7 @@ fn single() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Complete),
         1 => any::<usize>().prop_map(Step::Reopen),
         4 => any::<usize>().prop_map(Step::Delete),
+        4 => any::<(usize, bool)>().prop_map(|(at, deleted)| Step::Undo(at, deleted)),
         3 => (0_usize..200).prop_map(|bytes| Step::Create { bytes }),
     ]
 }
@@ -79,7 +83,7 @@ fn input(json: serde_json::Value) -> TaskInput {
     serde_json::from_value(json).unwrap()
 }
 
-fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
+fn command(step: &Step, n: u128, ids: &[TaskId], events: &[Event]) -> Option<Command> {
     let pick = |at: usize| ids.get(at % ids.len().max(1)).copied();
     Some(match step {
         Step::Create { bytes } => Command::Create(input(json!({
@@ -105,6 +109,12 @@ fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
         Step::Complete(at) => Command::Complete(pick(*at)?),
         Step::Reopen(at) => Command::Reopen(pick(*at)?),
         Step::Delete(at) => Command::Delete(pick(*at)?),
+        Step::Undo(at, deleted) => {
+            let fits = |event: &&Event| !deleted || event.kind == EventKind::TaskDeleted;
+            let chosen: Vec<&Event> = events.iter().filter(fits).collect();
+            let event = chosen.get(at % chosen.len().max(1))?;
+            Command::Undo(Box::new(Content::of(event)))
+        }
         Step::Retag { tag, to } => Command::Retag {
             tag: format!("t{tag}"),
             to: to.map(|to| format!("t{to}")),
@@ -116,7 +126,7 @@ fn command(step: &Step, n: u128, ids: &[TaskId]) -> Option<Command> {
                 steps
                     .iter()
                     .filter(single)
-                    .filter_map(|step| command(step, n, ids))
+                    .filter_map(|step| command(step, n, ids, events))
                     .collect(),
             )
         }
@@ -349,6 +359,29 @@ impl Copy {
     }
 }
 
+/// What came of an undo is what was before the event that is undone.
+fn is_undone(undone: &Content, event: &Event) -> Result<(), TestCaseError> {
+    prop_assert_eq!(undone.task_id, event.task_id);
+    match undone.kind {
+        EventKind::TaskCreated => prop_assert_eq!(event.kind, EventKind::TaskDeleted),
+        EventKind::TaskDeleted => {
+            prop_assert_eq!(event.kind, EventKind::TaskCreated);
+            let was = undone.task.clone().unwrap();
+            for (name, value) in was.as_object().unwrap() {
+                if !["updated_at", "version"].contains(&name.as_str()) {
+                    prop_assert_eq!(value, &event.task[name], "{}", name);
+                }
+            }
+        }
+        _ => {
+            for (name, change) in &undone.changes {
+                prop_assert_eq!(&change["from"], &event.task[name], "{}", name);
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -357,9 +390,9 @@ proptest! {
         let mut shelf = Shelf::default();
         // The same life in the simplest form.
         let mut model: BTreeMap<TaskId, bool> = BTreeMap::new();
-        let (mut ids, mut seq) = (Vec::new(), 0);
+        let (mut ids, mut events, mut seq) = (Vec::new(), Vec::new(), 0);
         for (n, step) in steps.iter().enumerate() {
-            let Some(command) = command(step, n as u128, &ids) else { continue };
+            let Some(command) = command(step, n as u128, &ids, &events) else { continue };
             // With no more at hand than it asked for, the same comes of it.
             let mut partial = Shelf::new(shelf.book.clone());
             for _ in 0..=MAX_DEPTH + 1 {
@@ -373,8 +406,12 @@ proptest! {
             let together = shelf.apply(&command, &context(n as u128));
             prop_assert_eq!(alone.as_ref().map(|a| &a.events), together.as_ref().map(|a| &a.events));
             match together {
-                Ok(Applied { events, .. }) => {
-                    for event in &events {
+                Ok(applied) => {
+                    if let (Command::Undo(undone), Some(event)) = (&command, applied.events.first()) {
+                        is_undone(undone, event)?;
+                    }
+                    events.extend(applied.events.clone());
+                    for event in &applied.events {
                         seq += 1;
                         prop_assert_eq!(event.seq, seq, "no gap, no repetition");
                         match event.kind {
@@ -385,7 +422,7 @@ proptest! {
                                 model.insert(event.task_id, event.task["status"] == "done");
                             }
                         }
-                        if event.kind == EventKind::TaskCreated {
+                        if event.kind == EventKind::TaskCreated && !ids.contains(&event.task_id) {
                             ids.push(event.task_id);
                         }
                     }
@@ -427,16 +464,18 @@ proptest! {
         limit in 1_usize..90,
     ) {
         let mut shelf = Shelf::default();
-        let mut ids = Vec::new();
+        let (mut ids, mut events) = (Vec::new(), Vec::new());
         // One for each way to begin and to fall behind: how often it asks differs.
         let mut copies: Vec<Copy> = (0..4).map(|_| Copy::default()).collect();
         for (n, step) in steps.iter().enumerate() {
-            let Some(command) = command(step, n as u128, &ids) else { continue };
+            let Some(command) = command(step, n as u128, &ids, &events) else { continue };
             let before = shelf.clone();
             match shelf.apply(&command, &context(n as u128)) {
-                Ok(applied) => ids.extend(
-                    applied.events.iter().filter(|e| e.kind == EventKind::TaskCreated).map(|e| e.task_id),
-                ),
+                Ok(applied) => {
+                    let made = applied.events.iter().filter(|e| e.kind == EventKind::TaskCreated);
+                    ids.extend(made.map(|e| e.task_id));
+                    events.extend(applied.events);
+                }
                 Err(_) => shelf = before,
             }
             let asks = turns[n % turns.len()];

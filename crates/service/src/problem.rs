@@ -98,6 +98,10 @@ impl From<Rejection> for Problem {
                 format!("the task is at version {current}"),
             ),
             Rejection::Invalid(errors) => Self::fields(errors),
+            Rejection::Conflict(errors) => Self {
+                errors,
+                ..Self::new(Code::Conflict, "something newer has changed it: see errors")
+            },
             Rejection::Full { .. } => Self::new(Code::Conflict, rejection.to_string()),
         }
     }

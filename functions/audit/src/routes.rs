@@ -105,7 +105,12 @@ async fn list<R: Runtime>(
             named.ok_or("it is a kind of doers, such as person, or the id of one".into())
         }),
     };
-    let query = paged(given, &caller, filter, Order::NewestFirst)?;
+    let order = given.one("order", |text| match text {
+        "newest" => Ok(Order::NewestFirst),
+        "oldest" => Ok(Order::OldestFirst),
+        _ => Err("an order is newest or oldest".into()),
+    });
+    let query = paged(given, &caller, filter, order.unwrap_or(Order::NewestFirst))?;
     page(&app, &caller, &query).await
 }
 

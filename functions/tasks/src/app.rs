@@ -15,6 +15,7 @@ pub struct App<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) store: Store<R>,
     pub(crate) outbox: Outbox<R>,
+    pub(crate) sidecar: Sidecar<R>,
     verifier: Verifier<R>,
     app_api_token: Arc<str>,
 }
@@ -30,7 +31,8 @@ impl<R: Runtime> App<R> {
         Ok(Self {
             store: Store::new(runtime.clone(), sidecar.clone(), outbox.clone()),
             outbox,
-            verifier: Verifier::new(runtime.clone(), sidecar),
+            verifier: Verifier::new(runtime.clone(), sidecar.clone()),
+            sidecar,
             runtime,
             app_api_token: config.app_api_token.as_str().into(),
         })

@@ -3,9 +3,10 @@
 use anyhow::{Context as _, Result, ensure};
 use docket_api::AuditPage;
 use docket_cli::events::{self, Query};
-use docket_domain::audit::{Entry, Verified, treatment};
+use docket_domain::audit::{Entry, treatment};
 use docket_domain::event::TASK_EVENTS;
-use docket_tests::client::{Account, Answer};
+use docket_tests::audit::{BEHIND, agree, events_of, log, until_entries, verified, walk};
+use docket_tests::client::{Account, Answer, Task};
 use docket_tests::stack::Stack;
 use docket_tests::suite::Suite;
 use docket_tests::until;
@@ -13,98 +14,7 @@ use docket_tests::workload::{self, Plan, Progress};
 use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// How long the log may be behind.
-const BEHIND: Duration = Duration::from_secs(60);
-
-/// All entries from a path on, page by page.
-async fn walk(account: &Account, path: &str) -> Result<Vec<Entry>> {
-    let (mut entries, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let answer = account
-            .send(Method::GET, &format!("{path}&cursor={cursor}"), None)
-            .await?;
-        let page: AuditPage = answer.read(200)?;
-        entries.extend(page.entries);
-        match page.next_cursor {
-            Some(next) => cursor = next,
-            None => return Ok(entries),
-        }
-    }
-}
-
-/// The whole log, oldest first.
-async fn log(account: &Account) -> Result<Vec<Entry>> {
-    let mut entries = walk(account, "/api/audit?limit=500").await?;
-    entries.reverse();
-    Ok(entries)
-}
-
-async fn verified(account: &Account) -> Result<Verified> {
-    account
-        .send(Method::GET, "/api/audit/verify", None)
-        .await?
-        .read(200)
-}
-
-/// Waits until the log has so many entries; gives what was found of it.
-async fn until_entries(account: &Account, count: usize) -> Result<Verified> {
-    until("the log has every event", BEHIND, async || {
-        let found = verified(account).await?;
-        ensure!(found.ok, "{found:?}");
-        Ok((found.entries >= count as u64).then_some(found))
-    })
-    .await
-}
-
-/// The events of an account in the broker, each once, by their sequence numbers.
-async fn events_of(stack: &Stack, account: &Account) -> Result<Vec<Value>> {
-    let query = Query {
-        account: Some(account.id.clone()),
-        ..Query::all(TASK_EVENTS)
-    };
-    let mut events = BTreeMap::new();
-    for event in events::collect(&stack.brokers(), &query).await? {
-        let seq = event.body["data"]["seq"].as_u64().context("no number")?;
-        events.insert(seq, event.body);
-    }
-    Ok(events.into_values().collect())
-}
-
-/// Holds the log against the events: each has its entry, in order, and there is no other.
-async fn agree(stack: &Stack, account: &Account) -> Result<Vec<Value>> {
-    stack.settled().await?;
-    let events = events_of(stack, account).await?;
-    let found = until_entries(account, events.len()).await?;
-    assert_eq!(found.entries, events.len() as u64);
-    assert_eq!(
-        (&found.missing[..], found.late, found.redacted),
-        (&[][..], 0, 0)
-    );
-    let entries = log(account).await?;
-    assert_eq!(entries.len(), events.len());
-    for (entry, event) in entries.iter().zip(&events) {
-        let entry = serde_json::to_value(entry)?;
-        let data = &event["data"];
-        let is_told = entry["event_id"] == event["id"]
-            && entry["type"] == event["type"]
-            && entry["task_id"] == event["subject"]
-            && entry["at"] == event["time"]
-            && entry["seq"] == data["seq"]
-            && entry["actor"] == data["actor"]
-            && entry["changes"] == data["changes"]
-            && entry["title"] == data["task"]["title"];
-        ensure!(is_told, "{entry} of {event}");
-        let kept = entry.get("task");
-        ensure!(
-            kept == (event["type"] == "task-deleted").then_some(&data["task"]),
-            "{entry}"
-        );
-    }
-    Ok(events)
-}
 
 /// Publishes a record as it is, as if the broker had delivered it again.
 async fn publish(stack: &Stack, account: &Account, event: &Value) -> Result<()> {
@@ -381,5 +291,200 @@ pub async fn tasks_alone_may_ask_for_audit_entries(suite: &Suite) -> Result<()> 
             .json(&json!({}));
         Answer::of(request).await?.problem(401, "unauthorized")?;
     }
+    Ok(())
+}
+
+pub async fn what_was_done_is_undone(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let uri = stack.account("uri").await?;
+    let undo = async |id: &str, event: &str| -> Result<Answer> {
+        let path = format!("/api/tasks/{id}/undo");
+        let body = json!({ "event_id": event });
+        Ok(uri.send(Method::POST, &path, Some(&body)).await?)
+    };
+    // The id of the last event of a task, as its history tells, right after the answer.
+    let last = async |task: &Task| -> Result<String> {
+        let path = format!("/api/tasks/{}/history?limit=500", task.id);
+        until("the history has it", BEHIND, async || {
+            let answer = uri.send(Method::GET, &path, None).await?;
+            if answer.status == 404 {
+                return Ok(None);
+            }
+            let page: AuditPage = answer.read(200)?;
+            let newest = page.entries.into_iter().map(|entry| entry.content).last();
+            Ok(newest
+                .filter(|entry| entry.seq >= task.version)
+                .map(|entry| entry.event_id))
+        })
+        .await
+    };
+    let made = uri
+        .create(&json!({
+            "title": "Rent", "tags": ["home"], "priority": "high", "due": { "date": "2027-01-31" },
+            "reminders": [{ "before": "P1D" }], "recurrence": { "rule": "FREQ=MONTHLY;COUNT=4" },
+        }))
+        .await?;
+    let created = last(&made).await?;
+    let patch = json!({ "title": "Pay", "due": null, "tags": ["money"] });
+    let patched = uri.patch(&made.id, &patch).await?;
+    let event = last(&patched).await?;
+    let undone: Value = undo(&made.id, &event).await?.read(200)?;
+    let back: Task = serde_json::from_value(undone["task"].clone())?;
+    assert_eq!(
+        (back.title.as_str(), &back.tags, &back.due),
+        ("Rent", &made.tags, &made.due)
+    );
+    assert_eq!(
+        (&back.reminders, &back.recurrence),
+        (&made.reminders, &made.recurrence)
+    );
+    uri.patch(&made.id, &json!({ "title": "Rent of May" }))
+        .await?;
+    let conflict = undo(&made.id, &event).await?.problem(409, "conflict")?;
+    assert_eq!(conflict.errors.len(), 1);
+    assert_eq!(conflict.errors[0]["pointer"], "/title");
+
+    let before = uri.get(&made.id).await?;
+    let all = uri.all("all", 50).await?;
+    uri.delete(&made.id).await?;
+    let gone = Task {
+        version: before.version + 1,
+        ..before.clone()
+    };
+    let event = last(&gone).await?;
+    let undone: Value = undo(&made.id, &event).await?.read(200)?;
+    let back: Task = serde_json::from_value(undone["task"].clone())?;
+    assert_eq!(back.version, before.version + 2);
+    let as_it_was = Task {
+        version: before.version,
+        updated_at: before.updated_at.clone(),
+        ..back.clone()
+    };
+    assert_eq!(as_it_was, before);
+    assert_eq!(uri.all("all", 50).await?.len(), all.len());
+    // The same again finds it there.
+    let again: Value = undo(&made.id, &event).await?.read(200)?;
+    assert_eq!(again["task"]["version"], back.version);
+
+    undo(&made.id, &created).await?.problem(409, "conflict")?;
+    let other = uri.create(&json!({ "title": "a slip" })).await?;
+    undo(&other.id, &created).await?.problem(404, "not_found")?;
+    undo(&other.id, "x-1").await?.problem(404, "not_found")?;
+    undo(&other.id, "x-99").await?.problem(404, "not_found")?;
+    // Undone at once, whether or not the log has it by now.
+    stack.settled().await?;
+    let events = events_of(stack, &uri).await?;
+    let slip = events.last().context("an event")?["id"]
+        .as_str()
+        .context("an id")?
+        .to_owned();
+    let undone: Value = undo(&other.id, &slip).await?.read(200)?;
+    assert_eq!(undone, json!({ "task": null, "deleted": other.id }));
+    let stranger = stack.account("ulf").await?;
+    let path = format!("/api/tasks/{}/undo", made.id);
+    let body = json!({ "event_id": event });
+    let answer = stranger.send(Method::POST, &path, Some(&body)).await?;
+    answer.problem(404, "not_found")?;
+    agree(stack, &uri).await?;
+    Ok(())
+}
+
+/// Reads a key of the audit function's store, has it changed, and writes it back; gives what it was.
+async fn tamper(stack: &Stack, key: &str, deed: impl FnOnce(&mut Value)) -> Result<Value> {
+    let base = format!("{}/v1.0/state/state", stack.sidecar_address("audit")?);
+    let token = stack.api_tokens("audit")?.dapr_api_token;
+    let get = stack.http().get(format!("{base}/{key}"));
+    let was: Value = Answer::of(get.header("dapr-api-token", &token))
+        .await?
+        .read(200)?;
+    let mut now = was.clone();
+    deed(&mut now);
+    let body = json!([{ "key": key, "value": now }]);
+    let post = stack.http().post(&base).header("dapr-api-token", &token);
+    Answer::of(post.json(&body)).await?.check(204)?;
+    Ok(was)
+}
+
+/// A deed, the number of its page, and what has to be said of it.
+type Deed = (u32, fn(&mut Vec<Value>), &'static str);
+
+pub async fn tampering_with_the_audit_log_is_found(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let ted = stack.account("ted").await?;
+    let create = |n| json!({ "op": "create", "task": { "title": format!("task {n}") } });
+    ted.batch(&(0..150).map(create).collect::<Vec<_>>()).await?;
+    agree(stack, &ted).await?;
+    let verify = async |anchor: Option<&str>| -> Result<(bool, String)> {
+        let mut words = vec!["audit", "verify", "--email", "ted@example.org"];
+        words.extend(anchor.into_iter().flat_map(|hash| ["--anchor", hash]));
+        let output = stack.docket(&words).await?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8(said)?))
+    };
+    let (ok, said) = verify(None).await?;
+    ensure!(
+        ok && said.contains("150 entries, all as they were written"),
+        "{said}"
+    );
+    let end = said.split_whitespace().last().context("a hash")?.to_owned();
+    ensure!(verify(Some(&end)).await?.0);
+    let (ok, said) = verify(Some(&"0".repeat(64))).await?;
+    ensure!(!ok && said.contains("written anew"), "{said}");
+
+    let deeds: [Deed; 5] = [
+        (
+            0,
+            |page| page[2]["title"] = "forged".into(),
+            "broken at entry 3 ",
+        ),
+        (
+            0,
+            |page| page[4]["actor"]["id"] = "somebody".into(),
+            "broken at entry 5 ",
+        ),
+        (
+            1,
+            |page| drop(page.remove(1)),
+            "what should stand before it is not there",
+        ),
+        (1, |page| page.swap(2, 3), "another one should stand there"),
+        (0, |page| page.truncate(3), "broken at entry 4 "),
+    ];
+    for (page, deed, told) in deeds {
+        let key = format!("audit:{}:{page}", ted.id);
+        let change = |value: &mut Value| {
+            if let Value::Array(entries) = value {
+                deed(entries);
+            }
+        };
+        let was = tamper(stack, &key, change).await?;
+        let (ok, said) = verify(None).await?;
+        ensure!(!ok && said.contains(told), "{told}: {said}");
+        ensure!(!verified(&ted).await?.ok, "{told}");
+        tamper(stack, &key, |value| *value = was).await?;
+    }
+    // The end is cut off: once clumsily, once with all that the log says of itself.
+    let key = format!("audit:{}", ted.id);
+    let was = tamper(stack, &key, |log| {
+        log["pages"]["open"].as_array_mut().map(Vec::pop);
+    })
+    .await?;
+    let (ok, said) = verify(None).await?;
+    ensure!(!ok && said.contains("does not end"), "{said}");
+    tamper(stack, &key, |log| {
+        let last = log["pages"]["open"]
+            .as_array()
+            .and_then(|open| open.last().cloned());
+        let last = last.unwrap_or_default();
+        log["entries"] = 149.into();
+        log["hash"] = last["hash"].clone();
+        log["sequence"]["last"] = 149.into();
+    })
+    .await?;
+    ensure!(verified(&ted).await?.ok, "by itself it cannot tell");
+    let (ok, said) = verify(None).await?;
+    ensure!(!ok && said.contains("cut off"), "{said}");
+    tamper(stack, &key, |log| *log = was).await?;
+    ensure!(verify(None).await?.0);
     Ok(())
 }

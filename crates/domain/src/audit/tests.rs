@@ -34,6 +34,7 @@ fn event(seq: u64) -> Event {
             .unwrap()
             .clone(),
         task: json!({ "title": "b", "position": 1.5 }),
+        kept: None,
     }
 }
 
@@ -156,10 +157,11 @@ const CONTENT_HASH: &str = "7057cd123d97a1991919188bb9d84888b5642bd1a3c12b162c00
 const HASH: &str = "cb91453b093a1630191b4e1354f2d46d6483839c3a647cb163f77b7c32cbe39f";
 
 #[test]
-fn only_a_deleted_task_is_kept_whole() {
+fn new_and_deleted_tasks_are_kept_whole() {
     for kind in EventKind::ALL {
         let content = Content::of(&Event { kind, ..event(1) });
-        assert_eq!(content.task.is_some(), kind == EventKind::TaskDeleted);
+        let whole = [EventKind::TaskCreated, EventKind::TaskDeleted].contains(&kind);
+        assert_eq!(content.task.is_some(), whole);
     }
 }
 

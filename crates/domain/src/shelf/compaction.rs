@@ -11,7 +11,7 @@ use std::fmt;
 use super::{Book, Closed, SEGMENT_BYTES, SEGMENT_TASKS, Segment, Shelf};
 use crate::ids::SegmentNumber;
 use crate::task::Task;
-use crate::{Command, TaskId};
+use crate::{Command, EventKind, TaskId};
 
 /// Two segments become one when they have no more tasks than this together.
 const ROOM: usize = SEGMENT_TASKS * 3 / 4;
@@ -78,6 +78,11 @@ impl Shelf {
             match command {
                 Command::Create(_) | Command::Recur { .. } => made += 1,
                 Command::Import { tasks, .. } => made += tasks.len(),
+                Command::Undo(event) if event.kind == EventKind::TaskCreated => {
+                    *gone
+                        .entry(self.book.home(event.task_id.segment))
+                        .or_default() += 1;
+                }
                 Command::Delete(id) => *gone.entry(self.book.home(id.segment)).or_default() += 1,
                 _ => {}
             }
@@ -150,6 +155,43 @@ impl Shelf {
         self.changed.remove(&from);
         self.removed.insert(from);
         self.touched(into);
+    }
+
+    /// Takes a closed segment apart that has more than fits since a task came back to it: what was put into the upper half
+    /// of the segments that it is home to gets its own one back.
+    pub(super) fn part(&mut self, number: SegmentNumber) {
+        let seq = self.book.seq;
+        let Some(lower) = self.segments.get_mut(&number) else {
+            return;
+        };
+        let bytes: usize = lower.tasks.iter().map(Task::stored_size).sum();
+        if lower.tasks.len() <= SEGMENT_TASKS && bytes <= SEGMENT_BYTES {
+            return;
+        }
+        let middle = lower
+            .tasks
+            .get(lower.tasks.len() / 2..)
+            .into_iter()
+            .flatten();
+        let mut numbers = middle.map(|task| task.id.segment);
+        let Some(at) = numbers.find(|middle| *middle > number) else {
+            return;
+        };
+        let first = lower.tasks.partition_point(|task| task.id.segment < at);
+        let (deleted, kept) = std::mem::take(&mut lower.deleted)
+            .into_iter()
+            .partition(|tombstone| tombstone.1.segment >= at);
+        lower.deleted = kept;
+        lower.merged = seq;
+        let upper = Segment {
+            tasks: lower.tasks.split_off(first),
+            deleted,
+            merged: seq,
+        };
+        self.removed.remove(&at);
+        self.segments.insert(at, upper);
+        self.touched(at);
+        self.touched(number);
     }
 
     /// The segment that has a task, if there is one.

@@ -9,6 +9,7 @@ mod planner;
 mod tags;
 mod tasks;
 mod transfer;
+mod undo;
 
 use axum::Router;
 use axum::extract::State;
@@ -42,6 +43,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ),
         ("/api/tasks/{id}/complete", post(tasks::complete)),
         ("/api/tasks/{id}/reopen", post(tasks::reopen)),
+        ("/api/tasks/{id}/undo", post(undo::undo)),
         ("/api/changes", get(changes::changes)),
         ("/api/tags", get(tags::list)),
         ("/api/tags/{name}", patch(tags::rename).delete(tags::delete)),

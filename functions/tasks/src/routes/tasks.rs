@@ -109,7 +109,7 @@ fn only(applied: &Applied) -> Result<&Task, Problem> {
 }
 
 /// The task's id in the path. An id that cannot be is no different from one that is not.
-pub(super) struct Id(TaskId);
+pub(super) struct Id(pub(super) TaskId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
@@ -123,7 +123,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 /// The version that If-Match demands (RFC 9110): `"<version>"`, or `*` for any.
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         return Ok(None);
     };

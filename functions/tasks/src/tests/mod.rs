@@ -10,6 +10,7 @@ mod parents;
 mod planner;
 mod together;
 mod transfer;
+mod undo;
 
 use axum::body::Body;
 use docket_domain::outbox::SLOTS;
