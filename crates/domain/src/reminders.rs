@@ -2,18 +2,21 @@
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::due;
 
 /// What an account says about the times that a task leaves open.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// At which time of a day on which something is due without a time.
     #[serde(with = "morning")]
+    #[schemars(with = "String", regex(pattern = due::TIME))]
     pub morning: NaiveTime,
     /// Where that is, and where a due date without a zone is.
     #[serde(with = "zone")]
+    #[schemars(with = "String")]
     pub time_zone: Tz,
 }
 

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
 use crate::command::Field;
+use crate::inbox::NotificationId;
 use crate::task::Before;
 use crate::{Instant, TaskId};
 
@@ -32,6 +33,10 @@ text! {
         "format": "date-time",
         "description": "An instant as in RFC 3339, in the years 1 to 9999; answers have it in UTC, to the millisecond.",
         "examples": ["2026-12-01T09:00:00.000Z"],
+    };
+    NotificationId: {
+        "type": "string",
+        "description": "A notification's id: opaque, and never another one's.",
     };
     TaskId: {
         "type": "string",
