@@ -6,7 +6,6 @@ import (
 	contrib "github.com/dapr/components-contrib/bindings"
 	cronbinding "github.com/dapr/components-contrib/bindings/cron"
 	kafkabinding "github.com/dapr/components-contrib/bindings/kafka"
-	smtpbinding "github.com/dapr/components-contrib/bindings/smtp"
 	sqlitenames "github.com/dapr/components-contrib/nameresolution/sqlite"
 	kafkapubsub "github.com/dapr/components-contrib/pubsub/kafka"
 	filesecrets "github.com/dapr/components-contrib/secretstores/local/file"
@@ -20,6 +19,7 @@ import (
 	"github.com/dapr/dapr/pkg/runtime/registry"
 	"github.com/dapr/kit/logger"
 
+	"docket/sidecars/internal/smtp"
 	"docket/sidecars/internal/sqlitestate"
 )
 
@@ -44,7 +44,7 @@ func componentRegistry(log logger.Logger) *registry.Options {
 	ends.RegisterOutputBinding(func(log logger.Logger) contrib.OutputBinding { // and what they are answered
 		return kafkabinding.NewKafka(log)
 	}, "kafka")
-	ends.RegisterOutputBinding(smtpbinding.NewSMTP, "smtp") // e-mail
+	ends.RegisterOutputBinding(smtp.New, "smtp") // e-mail; Dapr's own, with nothing shared between two mails
 
 	secrets := secretstores.NewRegistry()
 	secrets.Logger = log
