@@ -356,6 +356,12 @@ impl DataDir {
         self.run().join("up.out")
     }
 
+    /// The Dapr components that only this stack has.
+    #[must_use]
+    pub fn own_components(&self) -> PathBuf {
+        self.run().join("components")
+    }
+
     /// The Dapr configuration of this machine, which adds to each app's own.
     #[must_use]
     pub fn local_configuration(&self) -> PathBuf {

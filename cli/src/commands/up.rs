@@ -20,6 +20,7 @@ use crate::stack::configuration;
 use crate::stack::console::{Console, Follow, Mark};
 use crate::stack::folder;
 use crate::stack::logs::last_lines;
+use crate::stack::mail::{self, MailServer};
 use crate::stack::plan::{self, Host, HostChoice, Ingredients, Part, Programs};
 use crate::stack::process::{self, Identity};
 use crate::stack::registry::{self, Lock, Phase, Registry, Stack};
@@ -46,6 +47,13 @@ pub struct Args {
     /// The app listens on port N, everything else above it
     #[arg(long, env = "DOCKET_PORT_BASE", value_name = "N", default_value_t = Ports::DEFAULT)]
     port_base: u16,
+    /// The server that takes notifications by e-mail; without one there are none. If it wants to be told who sends, the
+    /// environment has DOCKET_SMTP_USER and DOCKET_SMTP_PASSWORD
+    #[arg(long, value_name = "smtp://HOST:PORT")]
+    smtp: Option<MailServer>,
+    /// Whom these mails come from
+    #[arg(long, value_name = "ADDRESS", default_value = "docket@localhost")]
+    mail_from: String,
     /// Run what was built last
     #[arg(long)]
     no_build: bool,
@@ -224,6 +232,13 @@ impl Args {
             Outcome::Extended => console.step(Mark::Done, "secrets", "extended"),
         }
         configuration::write(project, data)?;
+        let credentials = mail::credentials(|name| std::env::var_os(name))?;
+        mail::write(
+            data,
+            self.smtp.as_ref(),
+            &self.mail_from,
+            credentials.as_ref(),
+        )?;
         // Who ran where last time only misleads.
         for suffix in ["", "-wal", "-shm"] {
             let mut path = data.names_database().into_os_string();
@@ -311,6 +326,8 @@ impl Args {
                     .map_or("auto", |value| value.get_name()),
             ])
             .args(console.colored().then_some("--colored"))
+            .args(self.smtp.as_ref().map(|server| format!("--smtp={server}")))
+            .arg(format!("--mail-from={}", self.mail_from))
             .current_dir(project.root())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

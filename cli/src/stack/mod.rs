@@ -7,6 +7,7 @@ pub mod console;
 pub mod folder;
 pub mod health;
 pub mod logs;
+pub mod mail;
 pub mod plan;
 pub mod process;
 pub mod registry;

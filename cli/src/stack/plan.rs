@@ -475,6 +475,7 @@ fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
         .with("app-channel-address", LOOPBACK)
         .with("resources-path", components.clone())
         .with("resources-path", components.join("local"))
+        .with("resources-path", from.data.own_components())
         .with("config", from.project.configuration(app))
         .with("config", from.data.local_configuration())
         .with("dapr-listen-addresses", LOOPBACK)

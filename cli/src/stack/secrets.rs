@@ -25,6 +25,8 @@ use x509_parser::prelude::FromDer as _;
 use super::folder::{self, FolderError};
 use crate::layout::{App, DataDir};
 
+/// The secret of what a mail server is told; its keys are the fields of [`SmtpEntry`].
+pub const SMTP: &str = "smtp";
 /// The trust domain of Dapr's control plane in a local stack.
 pub const TRUST_DOMAIN: &str = "docket";
 
@@ -124,6 +126,9 @@ pub enum Outcome {
 struct SecretsFile {
     jwt_signing_key: SigningEntry,
     jwt_keys: BTreeMap<String, String>,
+    /// What the mail server is told; the component `smtp` refers to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    smtp: Option<SmtpEntry>,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -131,6 +136,16 @@ struct SecretsFile {
 struct SigningEntry {
     kid: String,
     ed25519: String,
+}
+
+/// What a mail server is told before it takes mails.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpEntry {
+    /// Who sends.
+    pub user: String,
+    /// What proves it.
+    pub password: String,
 }
 
 /// The files of the folder, by name.
@@ -152,11 +167,7 @@ impl Secrets {
             files.insert(SECRETS, new_signing_key()?);
         } else {
             check_folder(&folder)?;
-            for name in [SECRETS, API_TOKENS, ROOT, ISSUER, ISSUER_KEY] {
-                if let Some(content) = read(&folder, name)? {
-                    files.insert(name, content);
-                }
-            }
+            files = read_all(&folder)?;
         }
         let before = files.clone();
         let jwt = signing_key(&folder, &files)?;
@@ -182,6 +193,20 @@ impl Secrets {
             outcome,
         ))
     }
+}
+
+/// Keeps what the mail server is told among a stack's secrets, which have to be there, or forgets it. Only the holder of
+/// the stack's lock may call it.
+pub fn keep_smtp(data: &DataDir, smtp: Option<&SmtpEntry>) -> Result<(), SecretsError> {
+    let folder = data.secrets();
+    let mut files = read_all(&folder)?;
+    let mut file = secrets_file(&folder, &files)?;
+    if file.smtp.as_ref() == smtp {
+        return Ok(());
+    }
+    file.smtp = smtp.cloned();
+    files.insert(SECRETS, json(&file)?);
+    replace(data, &files)
 }
 
 impl JwtKey {
@@ -263,6 +288,16 @@ fn read(folder: &Path, name: &str) -> Result<Option<Vec<u8>>, SecretsError> {
     }
 }
 
+fn read_all(folder: &Path) -> Result<Files, SecretsError> {
+    let mut files = Files::new();
+    for name in [SECRETS, API_TOKENS, ROOT, ISSUER, ISSUER_KEY] {
+        if let Some(content) = read(folder, name)? {
+            files.insert(name, content);
+        }
+    }
+    Ok(files)
+}
+
 fn text(folder: &Path, files: &Files, name: &'static str) -> Result<String, SecretsError> {
     let content = files
         .get(name)
@@ -296,14 +331,19 @@ fn new_signing_key() -> Result<Vec<u8>, SecretsError> {
             kid,
             ed25519: URL_SAFE_NO_PAD.encode(seed),
         },
+        smtp: None,
     })
+}
+
+fn secrets_file(folder: &Path, files: &Files) -> Result<SecretsFile, SecretsError> {
+    let wrong = |reason: &str| damaged(folder, SECRETS, reason);
+    let content = files.get(SECRETS).ok_or_else(|| wrong("it is missing"))?;
+    serde_json::from_slice(content).map_err(|error| wrong(&error.to_string()))
 }
 
 fn signing_key(folder: &Path, files: &Files) -> Result<JwtKey, SecretsError> {
     let wrong = |reason: &str| damaged(folder, SECRETS, reason);
-    let content = files.get(SECRETS).ok_or_else(|| wrong("it is missing"))?;
-    let file: SecretsFile =
-        serde_json::from_slice(content).map_err(|error| wrong(&error.to_string()))?;
+    let file = secrets_file(folder, files)?;
     let SigningEntry { kid, ed25519 } = file.jwt_signing_key;
     let seed: [u8; 32] = URL_SAFE_NO_PAD
         .decode(ed25519)

@@ -67,6 +67,8 @@ pub struct World {
     pub apps: BTreeMap<String, Invoked>,
     /// What was invoked: app, path, body.
     pub invoked: Vec<(String, String, Value)>,
+    /// The components of which the sidecar says that it has them.
+    pub components: Vec<&'static str>,
     /// For the next calls of the jobs API.
     pub schedulings: VecDeque<Fault>,
     /// For the next calls of bindings.
@@ -231,6 +233,11 @@ impl World {
         for key in over {
             self.expiry.remove(&key);
             self.state.remove(&key);
+        }
+        if path == "/v1.0/metadata" {
+            let components = self.components.iter().map(|name| json!({ "name": name }));
+            let metadata = json!({ "components": components.collect::<Vec<_>>() });
+            return (StatusCode::OK, String::new(), metadata);
         }
         if let Some(job) = path.strip_prefix("/v1.0/jobs/") {
             if request.method() == Method::DELETE {

@@ -8,6 +8,7 @@ mod bindings;
 mod document;
 mod invoke;
 mod jobs;
+mod metadata;
 mod pubsub;
 mod secrets;
 mod state;

@@ -305,3 +305,15 @@ fn another_app_is_called_by_its_name() {
     let odd = block_on(sidecar(204, "", "").invoke::<Value>("tasks", "/x", &Value::Null));
     assert!(matches!(odd, Err(Error::Malformed { .. })));
 }
+
+#[test]
+fn the_sidecar_says_which_components_it_has() {
+    let metadata = r#"{"id":"a","components":[{"name":"smtp","type":"bindings.smtp","version":"v1"}],"extended":{}}"#;
+    for (body, has) in [(metadata, true), (r#"{"id":"a"}"#, false)] {
+        let sidecar = sidecar(200, "", body);
+        assert_eq!(block_on(sidecar.has_component("smtp")).unwrap(), has);
+        assert_eq!(last(&sidecar).0, "GET /v1.0/metadata");
+        assert!(!block_on(sidecar.has_component("smt")).unwrap());
+    }
+    assert!(block_on(sidecar(200, "", "[]").has_component("smtp")).is_err());
+}
