@@ -1,6 +1,7 @@
 //! Events as a consumer gets them: read from the broker, checked, and each counted once.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use docket_api::notifications::NOTIFICATION_CREATED;
 use docket_cli::events::{self, Query};
 use docket_domain::event::{SOURCE, TASK_EVENTS, TASK_UPDATES};
 use serde_json::{Map, Value};
@@ -115,6 +116,10 @@ async fn delivered(stack: &Stack, topic: &str, account: &Account) -> Result<(Vec
     let partition = records.first().map(|record| record.partition);
     for record in records {
         let event = record.body;
+        if event.pointer("/type").and_then(Value::as_str) == Some(NOTIFICATION_CREATED) {
+            // It is no change of a task.
+            continue;
+        }
         ensure!(
             record.key.as_deref() == Some(account.id.as_str()),
             "{topic}: key {:?} of {event}",

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod client;
 pub mod contract;
 pub mod events;
+pub mod mail;
 pub mod stack;
 pub mod suite;
 pub mod workload;

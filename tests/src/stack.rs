@@ -24,6 +24,8 @@ pub const SIDECAR: &str = "dapr-tasks";
 pub const RECURRENCE: &str = "dapr-recurrence";
 /// The name of the sidecar of `audit` among the parts.
 pub const AUDIT: &str = "dapr-audit";
+/// The name of the sidecar of `notifications` among the parts.
+pub const NOTIFICATIONS: &str = "dapr-notifications";
 /// How long a killed part may take until it is healthy again.
 const BACK: Duration = Duration::from_secs(30);
 /// How long the outbox may take to empty: the sidecar's producer waits for up to ten seconds for an answer of a
@@ -41,6 +43,8 @@ pub struct Stack {
     _range: PortRange,
     http: reqwest::Client,
     guard: Option<Child>,
+    /// What `up` is told beside the usual.
+    words: Vec<String>,
 }
 
 /// What `cargo docket status --json` tells.
@@ -84,6 +88,14 @@ impl Stack {
     /// # Errors
     /// It cannot be built or started.
     pub async fn start(name: &'static str) -> Result<Self> {
+        Self::start_with(name, &[]).await
+    }
+
+    /// Starts a stack with further words for `up`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(name: &'static str, words: &[&str]) -> Result<Self> {
         let project = Project::find_from(Path::new(env!("CARGO_MANIFEST_DIR")))?;
         let program = program(&project).await?;
         let folder = tempfile::Builder::new()
@@ -102,6 +114,7 @@ impl Stack {
                 .timeout(Duration::from_secs(20))
                 .build()?,
             guard: None,
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
             project,
             folder,
             data,
@@ -154,7 +167,8 @@ impl Stack {
     pub async fn up(&self) -> Result<Duration> {
         let began = Instant::now();
         let base = self.ports.base().to_string();
-        let words = ["up", "--detach", "--no-build", "--port-base", &base];
+        let mut words = vec!["up", "--detach", "--no-build", "--port-base", &base];
+        words.extend(self.words.iter().map(String::as_str));
         succeeded("up", &self.docket(&words).await?)?;
         Ok(began.elapsed())
     }

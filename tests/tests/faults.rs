@@ -20,11 +20,17 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+#[path = "faults/notifications.rs"]
+mod notifications;
+
+use notifications::every_reminder_is_in_the_inbox_once;
+
 fn main() -> ExitCode {
     suite::main(tests![
         any_process_is_killed_while_eight_write,
         every_series_goes_on_once,
         the_audit_log_has_all_whatever_is_killed,
+        every_reminder_is_in_the_inbox_once,
         everything_is_killed_between_a_change_and_its_event,
         the_broker_hangs_for_ten_seconds,
         the_ring_fills_while_the_broker_hangs,

@@ -46,11 +46,26 @@ use together::{
     an_idempotency_key_counts_once, tags_of_many_segments, what_is_left_of_many_deletions,
 };
 
+#[path = "system/notifications.rs"]
+mod notifications;
+
+use notifications::{
+    a_reminder_is_found_in_the_inbox_once, an_inbox_of_many_pages, mails_reach_whom_they_are_for,
+    nobody_may_ask_notifications, what_is_no_reminder_is_among_the_dead_letters,
+    without_a_mail_server_no_mails_can_be_asked_for,
+};
+
 fn main() -> ExitCode {
     suite::main(tests![
         a_task_from_its_creation_to_its_end,
         what_recurs_comes_back_once,
         what_is_no_event_is_among_the_dead_letters,
+        a_reminder_is_found_in_the_inbox_once,
+        an_inbox_of_many_pages,
+        what_is_no_reminder_is_among_the_dead_letters,
+        without_a_mail_server_no_mails_can_be_asked_for,
+        nobody_may_ask_notifications,
+        mails_reach_whom_they_are_for,
         pages_by_cursor,
         tasks_are_found,
         pages_hold_while_others_write,
@@ -247,8 +262,9 @@ const PLATFORM: &[&str] = &[
 ];
 
 /// What each component may import: nothing that is not listed comes in unseen.
-const WORLDS: [(&str, &[&[&str]]); 4] = [
+const WORLDS: [(&str, &[&[&str]]); 5] = [
     ("audit", &[PLATFORM]),
+    ("notifications", &[PLATFORM]),
     ("planner", &[]),
     ("recurrence", &[PLATFORM]),
     (

@@ -5,6 +5,7 @@
 pub mod audit;
 mod batch;
 mod changes;
+pub mod notifications;
 pub mod occurrences;
 pub mod openapi;
 mod planner;
@@ -17,6 +18,10 @@ mod transfer;
 pub use audit::{AuditPage, EntryAnswer, EntryRequest};
 pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 pub use changes::{ChangePage, ChangeView};
+pub use notifications::{
+    Channel, LedgerLine, LedgerPage, LedgerState, NotificationPage, NotificationView,
+    SnoozeRequest, SnoozedUntil, Unread,
+};
 pub use occurrences::{NextOccurrence, OccurrenceDone};
 pub use planner::{
     ParseRequest, Parsed, ParsedRecurrence, ParsedTask, PlannedDate, Preview, PreviewRequest, Span,

@@ -6,6 +6,8 @@ use docket_domain::audit::{self, Verified};
 use docket_domain::changes::{self, MAX_SINCE};
 use docket_domain::find::{DEFAULT_LIMIT, MAX_LIMIT, MAX_SEARCH};
 use docket_domain::idempotency::MAX_KEY;
+use docket_domain::inbox;
+use docket_domain::preferences::{Preferences, PreferencesInput};
 use docket_domain::task::{MAX_TAG, Priority, TaskView};
 use docket_domain::{EventKind, Instant, TaskId, TaskInput};
 use schemars::generate::SchemaSettings;
@@ -15,8 +17,9 @@ use std::collections::BTreeMap;
 
 use crate::problem::{Code, Problem};
 use crate::{
-    AuditPage, BatchAnswer, BatchRequest, ChangePage, Imported, ParseRequest, Parsed, Preview,
-    PreviewRequest, TagList, TagRename, TagsChanged, TaskPage, UndoRequest, Undone,
+    AuditPage, BatchAnswer, BatchRequest, ChangePage, Imported, LedgerPage, NotificationPage,
+    ParseRequest, Parsed, Preview, PreviewRequest, SnoozeRequest, SnoozedUntil, TagList, TagRename,
+    TagsChanged, TaskPage, UndoRequest, Undone, Unread,
 };
 
 /// What any operation may be refused with: by the host or by the function, before its own work or in the midst of it.
@@ -50,6 +53,8 @@ struct Parameter {
     says: &'static str,
     /// Whether it may be given several times.
     repeated: bool,
+    /// Whether it has to be given; one of the path always has.
+    required: bool,
 }
 
 /// A body: its media types, each with its schema.
@@ -118,7 +123,22 @@ const TAG: &[Parameter] = &[Parameter {
         "The tag, as it is written.",
     )
 }];
-const FORMAT: Parameter = query(
+const NOTIFICATION: &[Parameter] = &[Parameter {
+    place: "path",
+    ..query(
+        "id",
+        |_| json!({ "type": "string" }),
+        "The notification's id.",
+    )
+}];
+const UNREAD: Answer = answer(
+    200,
+    "How many are unread now.",
+    &[],
+    &[(JSON, of::<Unread>)],
+);
+const PREFERENCES: Answer = answer(200, "The preferences.", &[], &[(JSON, of::<Preferences>)]);
+const FORMAT: Parameter = required(
     "format",
     words!["todotxt", "todoist-csv", "ics", "jsonl"],
     "How the file is written. It has to be given.",
@@ -156,12 +176,20 @@ const fn query(name: &'static str, schema: SchemaOf, says: &'static str) -> Para
         schema,
         says,
         repeated: false,
+        required: false,
     }
 }
 
 const fn repeated(name: &'static str, schema: SchemaOf, says: &'static str) -> Parameter {
     Parameter {
         repeated: true,
+        ..query(name, schema, says)
+    }
+}
+
+const fn required(name: &'static str, schema: SchemaOf, says: &'static str) -> Parameter {
+    Parameter {
+        required: true,
         ..query(name, schema, says)
     }
 }
@@ -572,6 +600,119 @@ const OPERATIONS: &[Operation] = &[
         answer: answer(200, "The page.", &[], &[(JSON, of::<AuditPage>)]),
         problems: &[Code::Invalid, Code::NotFound],
     },
+    Operation {
+        method: "get",
+        path: "/api/notifications",
+        id: "listNotifications",
+        tag: "notifications",
+        says: "A page of the inbox, newest first. It has the newest 2,000 notifications.",
+        parameters: &[
+            query("unread", boolean, "Only those that were not read."),
+            query(
+                "limit",
+                |_| json!({ "type": "integer", "minimum": 1, "maximum": inbox::MAX_LIMIT, "default": inbox::DEFAULT_LIMIT }),
+                "The page's size.",
+            ),
+            CURSOR,
+        ],
+        request: &[],
+        answer: answer(
+            200,
+            "The page.",
+            &[],
+            &[(JSON, of::<NotificationPage<'static>>)],
+        ),
+        problems: &[Code::Invalid],
+    },
+    Operation {
+        method: "post",
+        path: "/api/notifications/{id}/read",
+        id: "readNotification",
+        tag: "notifications",
+        says: "Marks a notification as read; one that was read stays so.",
+        parameters: NOTIFICATION,
+        request: &[],
+        answer: UNREAD,
+        problems: ONE,
+    },
+    Operation {
+        method: "post",
+        path: "/api/notifications/read-all",
+        id: "readAllNotifications",
+        tag: "notifications",
+        says: "Marks every notification as read.",
+        parameters: &[],
+        request: &[],
+        answer: UNREAD,
+        problems: &[],
+    },
+    Operation {
+        method: "post",
+        path: "/api/notifications/{id}/snooze",
+        id: "snoozeNotification",
+        tag: "notifications",
+        says: "Marks a notification as read, and has it come again later; a second time puts it off anew. Not when its task is done or gone.",
+        parameters: NOTIFICATION,
+        request: &[(JSON, of::<SnoozeRequest>)],
+        answer: answer(
+            200,
+            "When it comes again.",
+            &[],
+            &[(JSON, of::<SnoozedUntil>)],
+        ),
+        problems: &[
+            Code::NotFound,
+            Code::Conflict,
+            Code::TooLarge,
+            Code::UnsupportedMediaType,
+            Code::Invalid,
+        ],
+    },
+    Operation {
+        method: "get",
+        path: "/api/notifications/ledger",
+        id: "readLedger",
+        tag: "notifications",
+        says: "What became of a task's reminders: what is to come, what has fired, what was delivered and how often that was tried.",
+        parameters: &[required(
+            "task",
+            of::<TaskId>,
+            "The task's id. It has to be given.",
+        )],
+        request: &[],
+        answer: answer(
+            200,
+            "The ledger; an empty one if nothing is known of such a task.",
+            &[],
+            &[(JSON, of::<LedgerPage>)],
+        ),
+        problems: &[Code::Invalid],
+    },
+    Operation {
+        method: "get",
+        path: "/api/notifications/preferences",
+        id: "readPreferences",
+        tag: "notifications",
+        says: "What the account wants of its notifications.",
+        parameters: &[],
+        request: &[],
+        answer: PREFERENCES,
+        problems: &[],
+    },
+    Operation {
+        method: "patch",
+        path: "/api/notifications/preferences",
+        id: "changePreferences",
+        tag: "notifications",
+        says: "Changes preferences, by a JSON merge patch (RFC 7396): `null` takes a value back to its default.",
+        parameters: &[],
+        request: &[
+            (JSON, of::<PreferencesInput>),
+            ("application/merge-patch+json", of::<PreferencesInput>),
+        ],
+        answer: PREFERENCES,
+        problems: QUESTION,
+    },
 ];
 
 /// The document, with its objects in alphabetical order.
@@ -660,7 +801,7 @@ impl Parameter {
             "in": self.place,
             "name": self.name,
             "description": self.says,
-            "required": self.place == "path" || self.name == "format",
+            "required": self.place == "path" || self.required,
             "schema": schema,
         })
     }
