@@ -15,7 +15,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
-use crate::client::Account;
+use crate::client::{Account, Answer};
 use crate::until;
 
 /// The name of the sidecar of `tasks` among the parts.
@@ -367,6 +367,25 @@ impl Stack {
             Ok((part.healthy && part.restarts > before).then_some(()))
         })
         .await
+    }
+
+    /// Publishes an event as it is, as if the broker had it from `tasks`.
+    ///
+    /// # Errors
+    /// The sidecar does not take it.
+    pub async fn publish(&self, topic: &str, key: &str, event: &Value) -> Result<()> {
+        let url = format!(
+            "{}/v1.0/publish/pubsub/{topic}?metadata.partitionKey={key}",
+            self.sidecar_address("tasks")?
+        );
+        let request = self
+            .http
+            .post(url)
+            .header("dapr-api-token", self.api_tokens("tasks")?.dapr_api_token)
+            .header("content-type", "application/cloudevents+json");
+        Answer::of(request.body(event.to_string()))
+            .await?
+            .check(204)
     }
 
     /// How many slots of the outbox ring are taken.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::audit;
 use crate::client::{Account, Answer, Task, operated};
 use crate::events::{Change, History};
 use crate::stack::Stack;
@@ -368,7 +369,7 @@ fn operation(kind: &str) -> &'static str {
 }
 
 impl Work {
-    /// Holds what was done against the events and against what the API shows. The outbox must be empty.
+    /// Holds what was done against the events, what the API shows and the audit log. The outbox must be empty.
     ///
     /// # Errors
     /// Something is missing, there twice, in the wrong order, or was never asked for.
@@ -379,6 +380,7 @@ impl Work {
             figures.happened +=
                 compare(deeds, &history).with_context(|| format!("account {}", account.id))?;
             history.matches_the_api(account).await?;
+            audit::agree(stack, account).await?;
             figures.accepted += deeds.records.iter().map(|r| r.steps.len()).sum::<usize>();
             figures.events += history.changes.len();
             figures.duplicates += history.duplicates;

@@ -2,14 +2,16 @@
 //! come, each in its order.
 
 use anyhow::{Context as _, Result, ensure};
+use docket_cli::events::{self, Query};
 use docket_cli::stack::process::Identity;
+use docket_domain::event::TASK_EVENTS;
 use docket_domain::outbox::SLOTS;
 use docket_tests::audit;
 use docket_tests::client::{Account, Answer, Task};
 use docket_tests::events::History;
 use docket_tests::stack::{AUDIT, RECURRENCE, SIDECAR, Stack};
 use docket_tests::suite::{self, Suite};
-use docket_tests::workload::{self, Figures, Plan, Progress, Work};
+use docket_tests::workload::{self, Dice, Figures, Plan, Progress, Work};
 use docket_tests::{tests, until};
 use futures::future::{try_join, try_join_all};
 use reqwest::Method;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     suite::main(tests![
         any_process_is_killed_while_eight_write,
         every_series_goes_on_once,
+        events_come_again_in_any_order,
         the_audit_log_has_all_whatever_is_killed,
         every_reminder_is_in_the_inbox_once,
         everything_is_killed_between_a_change_and_its_event,
@@ -231,6 +234,88 @@ async fn every_series_goes_on_once(suite: &Suite) -> Result<()> {
         (whole - writing).as_secs_f64(),
     );
     Ok(())
+}
+
+/// A broker may deliver again what it delivered, and whoever replays a topic may do so in any order.
+async fn events_come_again_in_any_order(suite: &Suite) -> Result<()> {
+    const TIMES: usize = 2;
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "again", 3).await?;
+    let plan = Plan {
+        seed: SEED,
+        writers_each: 2,
+        changes_each: 40,
+        batches: true,
+        pace: Duration::ZERO,
+    };
+    let progress = Progress::stopped();
+    let work = workload::write(&accounts, &plan, &progress).await?;
+    settle(stack, "again", "none yet", &work, &progress).await?;
+    let series: Vec<Task> = try_join_all(accounts.iter().map(async |account| {
+        let task = account.create(&every_month("before")).await?;
+        account.act(&task.id, "complete").await
+    }))
+    .await?;
+    for (account, done) in accounts.iter().zip(&series) {
+        next_of(account, done).await?;
+    }
+    stack.settled().await?;
+
+    let mut records = Vec::new();
+    for account in &accounts {
+        let query = Query {
+            account: Some(account.id.clone()),
+            ..Query::all(TASK_EVENTS)
+        };
+        records.extend(events::collect(&stack.brokers(), &query).await?);
+    }
+    let mut dice = Dice(SEED);
+    let mut again: Vec<&events::Event> =
+        records.iter().cycle().take(records.len() * TIMES).collect();
+    for place in (1..again.len()).rev() {
+        again.swap(place, dice.roll(place + 1));
+    }
+    for event in &again {
+        let key = event.key.as_deref().unwrap_or_default();
+        stack.publish(TASK_EVENTS, key, &event.body).await?;
+    }
+
+    // What comes after all that, in the same partitions, shows that it was taken in.
+    for account in &accounts {
+        let task = account.create(&every_month("after")).await?;
+        let done = account.act(&task.id, "complete").await?;
+        next_of(account, &done).await?;
+    }
+    stack.settled().await?;
+    for (account, done) in accounts.iter().zip(&series) {
+        let history = History::read(stack, account).await?;
+        ensure!(history.duplicates >= again.len() / accounts.len() / 2);
+        history.matches_the_api(account).await?;
+        audit::agree(stack, account).await?;
+        let all = account.all("all", 200).await?;
+        let series = all.iter().filter(|task| task.title == done.title).count();
+        assert_eq!(series, 2, "the done one and the next");
+    }
+    eprintln!(
+        "[again] seed {SEED}; {} events delivered {TIMES} times more, in any order; tasks, occurrences and audit log as \
+         before: lost 0, twice 0",
+        records.len()
+    );
+    Ok(())
+}
+
+fn every_month(title: &str) -> serde_json::Value {
+    json!({ "title": title, "due": { "date": "2027-01-31" }, "recurrence": { "rule": "monthly" } })
+}
+
+/// Waits for the occurrence after the one that is done.
+async fn next_of(account: &Account, done: &Task) -> Result<Task> {
+    until("the next occurrence", Duration::from_secs(60), async || {
+        let open = account.all("open", 200).await?;
+        let next = |task: &Task| task.title == done.title && is_second(task);
+        Ok(open.into_iter().find(next))
+    })
+    .await
 }
 
 /// Whether it is the second occurrence of its series.

@@ -396,21 +396,11 @@ async fn what_recurs_comes_back_once(suite: &Suite) -> Result<()> {
 async fn what_is_no_event_is_among_the_dead_letters(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
     let mark = "not of an event's form";
-    let publish = stack
-        .http()
-        .post(format!(
-            "{}/v1.0/publish/pubsub/task-events?metadata.partitionKey=poison",
-            stack.sidecar_address("tasks")?
-        ))
-        .header("dapr-api-token", stack.api_tokens("tasks")?.dapr_api_token);
     let event = json!({
         "specversion": "1.0", "id": "poison", "source": "/elsewhere", "type": "task-completed",
         "datacontenttype": "application/json", "data": { "mark": mark },
     });
-    let publish = publish.header("content-type", "application/cloudevents+json");
-    Answer::of(publish.body(event.to_string()))
-        .await?
-        .check(204)?;
+    stack.publish(TASK_EVENTS, "poison", &event).await?;
     until(
         "it is among the dead letters",
         Duration::from_secs(20),

@@ -16,23 +16,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Publishes a record as it is, as if the broker had delivered it again.
-async fn publish(stack: &Stack, account: &Account, event: &Value) -> Result<()> {
-    let url = format!(
-        "{}/v1.0/publish/pubsub/{TASK_EVENTS}?metadata.partitionKey={}",
-        stack.sidecar_address("tasks")?,
-        account.id
-    );
-    let request = stack
-        .http()
-        .post(url)
-        .header("dapr-api-token", stack.api_tokens("tasks")?.dapr_api_token)
-        .header("content-type", "application/cloudevents+json");
-    Answer::of(request.body(event.to_string()))
-        .await?
-        .check(204)
-}
-
 pub async fn the_audit_log_has_every_change_once(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
     let accounts = try_join_all(["aud", "amy"].map(|name| stack.account(name))).await?;
@@ -50,7 +33,7 @@ pub async fn the_audit_log_has_every_change_once(suite: &Suite) -> Result<()> {
 
         // Everything is delivered again, and then something that is new.
         for event in &events {
-            publish(stack, account, event).await?;
+            stack.publish(TASK_EVENTS, &account.id, event).await?;
         }
         let last = account
             .create(&json!({ "title": "after all that" }))
@@ -170,7 +153,7 @@ pub async fn poison_holds_up_no_audit_log(suite: &Suite) -> Result<()> {
     let mut late = events_of(stack, &ava).await?.pop().context("an event")?;
     late["id"] = "late-4".into();
     late["data"]["seq"] = 4.into();
-    publish(stack, &ava, &poison).await?;
+    stack.publish(TASK_EVENTS, &ava.id, &poison).await?;
     ava.create(&json!({ "title": "after" })).await?;
     stack.settled().await?;
     let began = Instant::now();
@@ -191,12 +174,12 @@ pub async fn poison_holds_up_no_audit_log(suite: &Suite) -> Result<()> {
     .await?;
 
     // What comes too early is taken, and what was missing when it comes.
-    publish(stack, &ava, &late).await?;
+    stack.publish(TASK_EVENTS, &ava.id, &late).await?;
     let found = until_entries(&ava, 3).await?;
     assert_eq!((found.missing.as_slice(), found.late), (&[(3, 3)][..], 0));
     late["id"] = "late-3".into();
     late["data"]["seq"] = 3.into();
-    publish(stack, &ava, &late).await?;
+    stack.publish(TASK_EVENTS, &ava.id, &late).await?;
     let found = until_entries(&ava, 4).await?;
     assert_eq!((found.missing.as_slice(), found.late), (&[][..], 1));
     Ok(())
