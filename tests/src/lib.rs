@@ -9,6 +9,7 @@ pub mod client;
 pub mod contract;
 pub mod events;
 pub mod mail;
+pub mod reminders;
 pub mod stack;
 pub mod suite;
 pub mod workload;

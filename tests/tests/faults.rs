@@ -24,8 +24,11 @@ use std::time::{Duration, Instant};
 
 #[path = "faults/notifications.rs"]
 mod notifications;
+#[path = "faults/reminders.rs"]
+mod reminders;
 
 use notifications::every_reminder_is_in_the_inbox_once;
+use reminders::{parts_are_killed_while_reminders_fire, reminders_due_while_everything_was_down};
 
 fn main() -> ExitCode {
     suite::main(tests![
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         the_audit_log_has_all_whatever_is_killed,
         every_reminder_is_in_the_inbox_once,
         everything_is_killed_between_a_change_and_its_event,
+        parts_are_killed_while_reminders_fire,
+        reminders_due_while_everything_was_down,
         the_broker_hangs_for_ten_seconds,
         the_ring_fills_while_the_broker_hangs,
         the_sidecar_hangs,

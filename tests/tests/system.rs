@@ -32,6 +32,8 @@ use tokio::net::TcpStream;
 
 #[path = "system/audit.rs"]
 mod audit;
+#[path = "system/reminders.rs"]
+mod reminders;
 #[path = "system/together.rs"]
 mod together;
 
@@ -40,7 +42,11 @@ use audit::{
     tasks_alone_may_ask_for_audit_entries, the_audit_catalogue_knows_every_event,
     the_audit_log_has_every_change_once, the_audit_log_keeps_up, what_was_done_is_undone,
 };
-
+use reminders::{
+    all_day_reminders_follow_the_settings, events_and_jobs_again_change_nothing,
+    reminders_fire_at_their_time_once, reminders_follow_their_task,
+    the_sweep_fires_what_a_job_missed,
+};
 use together::{
     a_batch_happens_whole_or_not_at_all, a_client_follows_the_change_feed,
     an_idempotency_key_counts_once, tags_of_many_segments, what_is_left_of_many_deletions,
@@ -66,6 +72,11 @@ fn main() -> ExitCode {
         without_a_mail_server_no_mails_can_be_asked_for,
         nobody_may_ask_notifications,
         mails_reach_whom_they_are_for,
+        reminders_fire_at_their_time_once,
+        reminders_follow_their_task,
+        all_day_reminders_follow_the_settings,
+        the_sweep_fires_what_a_job_missed,
+        events_and_jobs_again_change_nothing,
         pages_by_cursor,
         tasks_are_found,
         pages_hold_while_others_write,
@@ -262,11 +273,12 @@ const PLATFORM: &[&str] = &[
 ];
 
 /// What each component may import: nothing that is not listed comes in unseen.
-const WORLDS: [(&str, &[&[&str]]); 5] = [
+const WORLDS: [(&str, &[&[&str]]); 6] = [
     ("audit", &[PLATFORM]),
     ("notifications", &[PLATFORM]),
     ("planner", &[]),
     ("recurrence", &[PLATFORM]),
+    ("reminders", &[PLATFORM]),
     (
         "tasks",
         &[

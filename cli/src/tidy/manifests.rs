@@ -9,7 +9,9 @@ use super::{Finding, Tree, extension, file_name, line_of};
 const SPIN: &str = "spin.toml";
 
 /// Routes that stand outside `/api` and `/internal`, since others' conventions place them.
-const OTHER_ROUTES: [(&str, &str); 2] = [
+const OTHER_ROUTES: [(&str, &str); 3] = [
+    // Where Dapr delivers jobs.
+    ("reminders", "/job/..."),
     // The Model Context Protocol's usual place.
     ("mcp", "/mcp"),
     // The browser's client, behind all other routes.

@@ -1,6 +1,7 @@
 //! What `notifications` asks of `reminders`, by service invocation. It is no part of the public API.
 
 use docket_domain::reminders::Settings;
+pub use docket_domain::reminders::State as ReminderState;
 use docket_domain::{AccountId, Instant, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -87,20 +88,6 @@ pub struct LedgerEntry {
     pub attempts: u32,
     /// The id of its event, which tells what was delivered of it.
     pub event_id: String,
-}
-
-/// How far a reminder is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReminderState {
-    /// It is to come.
-    Scheduled,
-    /// It was published.
-    Fired,
-    /// Its instant was in the past already when it was set: it does not fire.
-    Past,
-    /// Its task was done before.
-    Cancelled,
 }
 
 #[cfg(test)]

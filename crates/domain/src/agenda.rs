@@ -30,6 +30,12 @@ fn minute_of(at: Instant) -> i64 {
     at.as_millis().div_euclid(MINUTE)
 }
 
+/// Into which of so many shards a document belongs, by its key.
+pub fn shard_of(document: &str, shards: u8) -> u8 {
+    let bits = first_64_bits(&Sha256::digest(document));
+    bits.checked_rem(u64::from(shards)).unwrap_or(0) as u8
+}
+
 /// Which bucket.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Place {
@@ -40,10 +46,9 @@ pub struct Place {
 impl Place {
     /// The bucket for a document that has something due at `at`.
     pub fn of(document: &str, at: Instant) -> Self {
-        let bits = first_64_bits(&Sha256::digest(document));
         Self {
             minute: minute_of(at),
-            shard: (bits % u64::from(SHARDS)) as u8,
+            shard: shard_of(document, SHARDS),
         }
     }
 
