@@ -20,6 +20,7 @@ import (
 	"github.com/dapr/kit/logger"
 
 	"docket/sidecars/internal/smtp"
+	"docket/sidecars/internal/kafkainput"
 	"docket/sidecars/internal/sqlitestate"
 )
 
@@ -37,10 +38,8 @@ func componentRegistry(log logger.Logger) *registry.Options {
 
 	ends := bindings.NewRegistry()
 	ends.Logger = log
-	ends.RegisterInputBinding(cronbinding.NewCron, "cron")                   // the sweeps that catch what a crash left behind
-	ends.RegisterInputBinding(func(log logger.Logger) contrib.InputBinding { // what other systems produce
-		return kafkabinding.NewKafka(log)
-	}, "kafka")
+	ends.RegisterInputBinding(cronbinding.NewCron, "cron")                     // the sweeps that catch what a crash left behind
+	ends.RegisterInputBinding(kafkainput.New, "kafka")                         // what other systems produce
 	ends.RegisterOutputBinding(func(log logger.Logger) contrib.OutputBinding { // and what they are answered
 		return kafkabinding.NewKafka(log)
 	}, "kafka")
