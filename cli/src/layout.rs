@@ -272,7 +272,7 @@ impl DataDir {
         self.root.join("secrets")
     }
 
-    /// What Dapr's secret store reads: `jwt-signing-key` and `jwt-keys`.
+    /// What Dapr's secret store reads: `jwt-signing-key`, `jwt-keys` and `inbox-key`.
     #[must_use]
     pub fn secrets_file(&self) -> PathBuf {
         self.secrets().join("secrets.json")
@@ -312,6 +312,13 @@ impl DataDir {
     #[must_use]
     pub fn scheduler(&self) -> PathBuf {
         self.root.join("scheduler")
+    }
+
+    /// Dapr resources of this stack alone, if somebody made them: they add to the project's, and win over those of the
+    /// same name.
+    #[must_use]
+    pub fn components(&self) -> PathBuf {
+        self.root.join("components")
     }
 
     /// Everything's logs.

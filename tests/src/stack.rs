@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use docket_cli::layout::{DataDir, Ports, Project};
 use docket_cli::machine::PortRange;
+use docket_cli::stack::folder;
 use docket_cli::stack::process::{self, Identity};
 use docket_cli::stack::secrets::{ApiTokens, JwtKey};
 use docket_domain::outbox::{SLOTS, slot_key};
@@ -96,6 +97,18 @@ impl Stack {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_with(name: &'static str, words: &[&str]) -> Result<Self> {
+        Self::start_having(name, words, &[]).await
+    }
+
+    /// Starts a stack with Dapr resources of its own, each a file's name and its text.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_having(
+        name: &'static str,
+        words: &[&str],
+        resources: &[(&str, &str)],
+    ) -> Result<Self> {
         let project = Project::find_from(Path::new(env!("CARGO_MANIFEST_DIR")))?;
         let program = program(&project).await?;
         let folder = tempfile::Builder::new()
@@ -119,6 +132,12 @@ impl Stack {
             folder,
             data,
         };
+        let components = stack.data.components();
+        for (file, text) in resources {
+            folder::prepare(&stack.data)?;
+            std::fs::create_dir_all(&components)?;
+            std::fs::write(components.join(file), text)?;
+        }
         stack.guard = Some(stack.spawn_guard()?);
         let took = stack.up().await?;
         eprintln!("[{name}] up after {:.1} s", took.as_secs_f64());

@@ -469,13 +469,17 @@ fn scheduler(from: &Ingredients<'_>) -> Part {
 fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
     let ports = from.ports.sidecar(app);
     let components = from.project.components();
-    let flags = Flags::default()
+    let mut flags = Flags::default()
         .with("app-id", app.id.as_str())
         .port("app-port", from.ports.app())
         .with("app-channel-address", LOOPBACK)
         .with("resources-path", components.clone())
         .with("resources-path", components.join("local"))
-        .with("resources-path", from.data.own_components())
+        .with("resources-path", from.data.own_components());
+    if from.data.components().is_dir() {
+        flags = flags.with("resources-path", from.data.components());
+    }
+    let flags = flags
         .with("config", from.project.configuration(app))
         .with("config", from.data.local_configuration())
         .with("dapr-listen-addresses", LOOPBACK)

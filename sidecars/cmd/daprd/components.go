@@ -19,8 +19,8 @@ import (
 	"github.com/dapr/dapr/pkg/runtime/registry"
 	"github.com/dapr/kit/logger"
 
-	"docket/sidecars/internal/smtp"
 	"docket/sidecars/internal/kafkainput"
+	"docket/sidecars/internal/smtp"
 	"docket/sidecars/internal/sqlitestate"
 )
 
