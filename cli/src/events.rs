@@ -8,6 +8,7 @@ use rskafka::BackoffConfig;
 use rskafka::client::partition::{OffsetAt, PartitionClient, UnknownTopicHandling};
 use rskafka::client::{Client, ClientBuilder};
 use rskafka::record::RecordAndOffset;
+use rskafka::topic::Topic;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -41,6 +42,12 @@ pub enum EventsError {
     /// The broker's answer was an error, or none came.
     #[error("the broker does not answer as it should: {0}")]
     Broker(#[from] rskafka::client::error::Error),
+    /// The broker was reached, and then said nothing.
+    #[error("the broker did not answer within {} s", .within.as_secs_f64())]
+    Silent {
+        /// How long it was waited for.
+        within: Duration,
+    },
     /// Fewer events than asked for came in time.
     #[error("{seen} of {wanted} events came within {} s", .within.as_secs_f64())]
     TooFew {
@@ -51,6 +58,16 @@ pub enum EventsError {
         /// How long they were waited for.
         within: Duration,
     },
+}
+
+impl EventsError {
+    pub(crate) fn unknown_topic(topic: &str, topics: &[Topic]) -> Self {
+        let known: BTreeSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        Self::UnknownTopic {
+            topic: topic.to_owned(),
+            known: known.into_iter().collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// Where reading begins.
@@ -159,13 +176,15 @@ impl Event {
             self.attribute("subject"),
             title
         );
-        // A title is a person's text: it must not command the terminal.
-        line.chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect::<String>()
-            .trim_end()
-            .to_owned()
+        plain(&line).trim_end().to_owned()
     }
+}
+
+/// Text of others, such as a title, so that it cannot command the terminal.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(harmless).collect()
 }
 
 /// Reads a topic over all its partitions; gives each event to `each` as it comes, and back how many
@@ -176,8 +195,28 @@ pub async fn read_topic(
     mut each: impl FnMut(Event),
 ) -> Result<usize, EventsError> {
     let client = connect(brokers).await?;
-    let tails = tails(&client, query).await?;
-    let (sender, mut events) = mpsc::channel(256);
+    read_records(&client, query, |partition, record| {
+        let event = Event::new(partition, record);
+        let counts = query
+            .account
+            .as_deref()
+            .is_none_or(|account| event.account() == Some(account));
+        if counts {
+            each(event);
+        }
+        counts
+    })
+    .await
+}
+
+/// As `read_topic`, but record by record as they are in their partitions; `each` tells which count.
+pub async fn read_records(
+    client: &Client,
+    query: &Query,
+    mut each: impl FnMut(i32, RecordAndOffset) -> bool,
+) -> Result<usize, EventsError> {
+    let tails = tails(client, query).await?;
+    let (sender, mut records) = mpsc::channel(256);
     // Dropping the set at the end stops what still reads.
     let mut readers = JoinSet::new();
     for tail in tails {
@@ -188,19 +227,14 @@ pub async fn read_topic(
     let deadline = query.timeout.map(|timeout| Instant::now() + timeout);
     let mut seen = 0;
     while query.count.is_none_or(|count| seen < count) {
-        let event = tokio::select! {
-            event = events.recv() => event,
+        let record = tokio::select! {
+            record = records.recv() => record,
             () = passed(deadline) => None,
         };
-        let Some(event) = event else { break };
-        let event = event?;
-        if query
-            .account
-            .as_deref()
-            .is_none_or(|account| event.account() == Some(account))
-        {
+        let Some(record) = record else { break };
+        let (partition, record) = record?;
+        if each(partition, record) {
             seen += 1;
-            each(event);
         }
     }
     match (query.count, query.timeout) {
@@ -274,11 +308,7 @@ struct Tail {
 async fn tails(client: &Client, query: &Query) -> Result<Vec<Tail>, EventsError> {
     let topics = client.list_topics().await?;
     let Some(topic) = topics.iter().find(|topic| topic.name == query.topic) else {
-        let known: BTreeSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        return Err(EventsError::UnknownTopic {
-            topic: query.topic.clone(),
-            known: known.into_iter().collect::<Vec<_>>().join(", "),
-        });
+        return Err(EventsError::unknown_topic(&query.topic, &topics));
     };
     let mut tails = Vec::new();
     for partition in &topic.partitions {
@@ -300,7 +330,7 @@ async fn tails(client: &Client, query: &Query) -> Result<Vec<Tail>, EventsError>
 }
 
 impl Tail {
-    async fn read(mut self, to: mpsc::Sender<Result<Event, EventsError>>) {
+    async fn read(mut self, to: mpsc::Sender<Result<(i32, RecordAndOffset), EventsError>>) {
         while self.end.is_none_or(|end| self.next < end) {
             let fetched = self
                 .client
@@ -319,8 +349,8 @@ impl Tail {
                 if self.end.is_some_and(|end| record.offset >= end) {
                     return;
                 }
-                let event = Event::new(self.client.partition(), record);
-                if to.send(Ok(event)).await.is_err() {
+                let found = (self.client.partition(), record);
+                if to.send(Ok(found)).await.is_err() {
                     return;
                 }
             }

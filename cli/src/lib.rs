@@ -4,8 +4,10 @@
 pub mod audit;
 pub mod build;
 pub mod commands;
+pub mod dead_letters;
 pub mod doctor;
 pub mod events;
+pub mod inbox;
 pub mod layout;
 pub mod machine;
 pub mod stack;

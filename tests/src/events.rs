@@ -227,7 +227,8 @@ fn change(event: &Value, update: &Value) -> Result<Change> {
         );
     }
     let actor = text(event, "/data/actor/kind")?;
-    let known = actor == "person" || (actor == "recurrence" && kind == "task-created");
+    let known =
+        actor == "person" || actor == "system" || (actor == "recurrence" && kind == "task-created");
     ensure!(known, "the actor");
     let Some(Value::Object(changes)) = event.pointer("/data/changes").cloned() else {
         bail!("no changes");

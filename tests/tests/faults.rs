@@ -2,8 +2,12 @@
 //! come, each in its order.
 
 use anyhow::{Context as _, Result, ensure};
+use docket_cli::dead_letters;
 use docket_cli::events::{self, Query};
+use docket_cli::inbox::{self, Proof};
 use docket_cli::stack::process::Identity;
+use docket_cli::stack::secrets;
+use docket_domain::AccountId;
 use docket_domain::event::TASK_EVENTS;
 use docket_domain::outbox::SLOTS;
 use docket_tests::audit;
@@ -16,7 +20,7 @@ use docket_tests::{tests, until};
 use futures::future::{try_join, try_join_all};
 use reqwest::Method;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         everything_is_killed_between_a_change_and_its_event,
         parts_are_killed_while_reminders_fire,
         reminders_due_while_everything_was_down,
+        messages_are_carried_out_once,
         the_broker_hangs_for_ten_seconds,
         the_ring_fills_while_the_broker_hangs,
         the_sidecar_hangs,
@@ -309,6 +314,107 @@ async fn events_come_again_in_any_order(suite: &Suite) -> Result<()> {
     Ok(())
 }
 
+/// Another system sends messages, every tenth of them twice, while what takes them in is killed.
+async fn messages_are_carried_out_once(suite: &Suite) -> Result<()> {
+    const MESSAGES: usize = 100;
+    let stack = suite.stack().await?;
+    let accounts = accounts_of(stack, "inbox", 4).await?;
+    let key = Proof::Key(secrets::inbox_key(stack.data())?);
+    let client = docket_cli::events::connect(&stack.brokers()).await?;
+    let began = Instant::now();
+    let sent = AtomicUsize::new(0);
+    let send = try_join_all(accounts.iter().map(async |account| {
+        let id = AccountId::parse(&account.id).context("an id")?;
+        for n in 0..MESSAGES {
+            let operation = json!({ "op": "create", "task": { "title": format!("message {n}") } });
+            for _ in 0..if n % 10 == 0 { 2 } else { 1 } {
+                let (operation, now) = (operation.to_string(), chrono::Utc::now());
+                let message = inbox::message(&id, &format!("m{n}"), now, &operation, &key)?;
+                inbox::send(&client, &id, message, now).await?;
+            }
+            sent.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    }));
+    let faults = [SIDECAR, "host", SIDECAR, "host"];
+    let killer = async {
+        for (n, part) in faults.iter().enumerate() {
+            until("sending goes on", Duration::from_secs(60), async || {
+                Ok((sent.load(Ordering::Relaxed) > (n + 1) * 60).then_some(()))
+            })
+            .await?;
+            stack.kill_and_wait(part).await?;
+        }
+        anyhow::Ok(())
+    };
+    try_join(send, killer).await?;
+    let results = until(
+        "each has its result",
+        Duration::from_secs(120),
+        async || {
+            let mut results: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
+            let query = Query::all(docket_api::inbox::RESULTS);
+            for record in docket_cli::events::collect(&stack.brokers(), &query).await? {
+                let text = |name| {
+                    record
+                        .body
+                        .get(name)
+                        .and_then(Value::as_str)
+                        .map(str::to_owned)
+                };
+                let name = text("account").zip(text("id")).context("a result's name")?;
+                if accounts.iter().any(|account| account.id == name.0) {
+                    results.entry(name).or_default().push(record.body);
+                }
+            }
+            Ok((results.len() == MESSAGES * accounts.len()).then_some(results))
+        },
+    )
+    .await?;
+    stack.healthy().await?;
+    let settled = stack.settled().await?;
+    let mut repeated = 0;
+    for (name, results) in &results {
+        let first = results.first().context("a result")?;
+        ensure!(first.get("status") == Some(&json!(201)), "{first}");
+        ensure!(
+            results.iter().all(|result| result == first),
+            "{name:?}: {results:?}"
+        );
+        repeated += results.len() - 1;
+    }
+    for account in &accounts {
+        let history = History::read(stack, account).await?;
+        history.matches_the_api(account).await?;
+        ensure!(
+            history.changes.len() == MESSAGES,
+            "{} changes",
+            history.changes.len()
+        );
+        // Of an account they are carried out in the order in which they were sent.
+        for (n, change) in history.changes.iter().enumerate() {
+            ensure!(
+                change.task.title == format!("message {n}"),
+                "{}",
+                change.task.title
+            );
+        }
+    }
+    let dead = dead_letters::pending(&client, Some("task-inbox")).await?;
+    ensure!(dead.is_empty(), "{dead:?}");
+    eprintln!(
+        "[inbox] kill -9 of {}; {} messages, {} of them sent twice, within {:.1} s: each carried out once, in order, and \
+         answered, {repeated} results repeated; settled {:.1} s later",
+        faults.join(", "),
+        MESSAGES * accounts.len(),
+        MESSAGES / 10 * accounts.len(),
+        began.elapsed().as_secs_f64(),
+        settled.as_secs_f64(),
+    );
+    Ok(())
+}
+
 fn every_month(title: &str) -> serde_json::Value {
     json!({ "title": title, "due": { "date": "2027-01-31" }, "recurrence": { "rule": "monthly" } })
 }
@@ -572,7 +678,7 @@ async fn unavailable(
     account: &Account,
     method: &Method,
     path: &str,
-    body: Option<&serde_json::Value>,
+    body: Option<&Value>,
 ) -> Result<Duration> {
     let began = Instant::now();
     let answer: Answer = account.send(method.clone(), path, body).await?;

@@ -32,8 +32,12 @@ use tokio::net::TcpStream;
 
 #[path = "system/audit.rs"]
 mod audit;
+#[path = "system/dead_letters.rs"]
+mod dead_letters;
 #[path = "system/reminders.rs"]
 mod reminders;
+#[path = "system/task_inbox.rs"]
+mod task_inbox;
 #[path = "system/together.rs"]
 mod together;
 
@@ -47,6 +51,9 @@ use reminders::{
     reminders_fire_at_their_time_once, reminders_follow_their_task,
     the_sweep_fires_what_a_job_missed,
 };
+
+use dead_letters::what_a_consumer_cannot_take_waits_for_its_replay;
+use task_inbox::{another_system_changes_tasks, bad_messages_hold_up_nobody};
 use together::{
     a_batch_happens_whole_or_not_at_all, a_client_follows_the_change_feed,
     an_idempotency_key_counts_once, tags_of_many_segments, what_is_left_of_many_deletions,
@@ -77,6 +84,9 @@ fn main() -> ExitCode {
         all_day_reminders_follow_the_settings,
         the_sweep_fires_what_a_job_missed,
         events_and_jobs_again_change_nothing,
+        what_a_consumer_cannot_take_waits_for_its_replay,
+        another_system_changes_tasks,
+        bad_messages_hold_up_nobody,
         pages_by_cursor,
         tasks_are_found,
         pages_hold_while_others_write,

@@ -3,9 +3,11 @@
 pub mod audit;
 pub mod bench;
 pub mod build;
+pub mod dead_letters;
 pub mod doctor;
 pub mod down;
 pub mod events;
+pub mod inbox;
 pub mod status;
 pub mod test;
 pub mod tidy;
@@ -65,6 +67,10 @@ enum Command {
     Events(events::Args),
     /// Look after audit logs
     Audit(audit::Args),
+    /// Show what consumers could not take, and give it to them again
+    DeadLetters(dead_letters::Args),
+    /// Send a message to the task inbox, as another system would
+    Inbox(inbox::Args),
     /// Run the tests
     Test(test::Args),
     /// Measure a stack of its own beside its raw sidecar
@@ -87,6 +93,8 @@ impl Cli {
             Command::Token(args) => args.run(&global).await,
             Command::Events(args) => args.run(&global).await,
             Command::Audit(args) => args.run(&global).await,
+            Command::DeadLetters(args) => args.run(&global).await,
+            Command::Inbox(args) => args.run(&global).await,
             Command::Test(args) => args.run(&global).await,
             Command::Bench(options) => options.run(&global).await,
             Command::Tidy(args) => args.run(&global).await,

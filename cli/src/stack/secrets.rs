@@ -129,6 +129,9 @@ struct SecretsFile {
     /// What the mail server is told; the component `smtp` refers to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     smtp: Option<SmtpEntry>,
+    /// What other systems sign their messages to the task inbox with: key id to 32 bytes.
+    #[serde(default)]
+    inbox_key: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -171,6 +174,7 @@ impl Secrets {
         }
         let before = files.clone();
         let jwt = signing_key(&folder, &files)?;
+        complete_inbox_key(&folder, &mut files)?;
         let api_tokens = complete_tokens(&folder, &mut files, apps)?;
         complete_certificates(&folder, &mut files, now)?;
         let outcome = if made {
@@ -212,12 +216,25 @@ pub fn keep_smtp(data: &DataDir, smtp: Option<&SmtpEntry>) -> Result<(), Secrets
 impl JwtKey {
     /// Reads the key that signs access tokens.
     pub fn read(data: &DataDir) -> Result<Self, SecretsError> {
-        let folder = data.secrets();
-        let content = read(&folder, SECRETS)?.ok_or_else(|| SecretsError::NotMade {
-            path: data.secrets_file(),
-        })?;
-        signing_key(&folder, &Files::from([(SECRETS, content)]))
+        signing_key(&data.secrets(), &made(data)?)
     }
+}
+
+/// Reads a key that signs messages to the task inbox.
+pub fn inbox_key(data: &DataDir) -> Result<[u8; 32], SecretsError> {
+    let folder = data.secrets();
+    let keys = secrets_file(&folder, &made(data)?)?.inbox_key;
+    let key = keys.values().next();
+    key.and_then(|key| URL_SAFE_NO_PAD.decode(key).ok()?.try_into().ok())
+        .ok_or_else(|| damaged(&folder, SECRETS, "it has no inbox-key of 32 bytes"))
+}
+
+/// `secrets.json` of a stack that was started before.
+fn made(data: &DataDir) -> Result<Files, SecretsError> {
+    let content = read(&data.secrets(), SECRETS)?.ok_or_else(|| SecretsError::NotMade {
+        path: data.secrets_file(),
+    })?;
+    Ok(Files::from([(SECRETS, content)]))
 }
 
 fn damaged(folder: &Path, name: &str, reason: impl ToString) -> SecretsError {
@@ -326,6 +343,7 @@ fn new_signing_key() -> Result<Vec<u8>, SecretsError> {
     let kid = URL_SAFE_NO_PAD.encode(random::<9>()?);
     let public = SigningKey::from_bytes(&seed).verifying_key();
     json(&SecretsFile {
+        inbox_key: new_inbox_key()?,
         jwt_keys: BTreeMap::from([(kid.clone(), URL_SAFE_NO_PAD.encode(public.as_bytes()))]),
         jwt_signing_key: SigningEntry {
             kid,
@@ -333,6 +351,22 @@ fn new_signing_key() -> Result<Vec<u8>, SecretsError> {
         },
         smtp: None,
     })
+}
+
+fn new_inbox_key() -> Result<BTreeMap<String, String>, SecretsError> {
+    let kid = URL_SAFE_NO_PAD.encode(random::<9>()?);
+    let key = URL_SAFE_NO_PAD.encode(random::<32>()?);
+    Ok(BTreeMap::from([(kid, key)]))
+}
+
+/// A stack that was first started before there was a task inbox has no key for it.
+fn complete_inbox_key(folder: &Path, files: &mut Files) -> Result<(), SecretsError> {
+    let mut file = secrets_file(folder, files)?;
+    if file.inbox_key.is_empty() {
+        file.inbox_key = new_inbox_key()?;
+        files.insert(SECRETS, json(&file)?);
+    }
+    Ok(())
 }
 
 fn secrets_file(folder: &Path, files: &Files) -> Result<SecretsFile, SecretsError> {
@@ -613,6 +647,26 @@ mod tests {
             left.map(|entry| entry.file_name())
                 .all(|name| !name.to_string_lossy().starts_with("secrets."))
         );
+    }
+
+    #[test]
+    fn a_stack_of_before_the_inbox_gets_its_key_and_keeps_the_others() {
+        let (_parent, data) = fresh();
+        Secrets::ensure(&data, &[], now()).unwrap();
+        let signing = JwtKey::read(&data).unwrap();
+        let text = std::fs::read_to_string(data.secrets_file()).unwrap();
+        let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        file.as_object_mut().unwrap().remove("inbox-key").unwrap();
+        std::fs::write(data.secrets_file(), file.to_string()).unwrap();
+        assert!(inbox_key(&data).is_err());
+        assert_eq!(
+            Secrets::ensure(&data, &[], now()).unwrap().1,
+            Outcome::Extended
+        );
+        let key = inbox_key(&data).unwrap();
+        assert_eq!(JwtKey::read(&data).unwrap().seed, signing.seed);
+        Secrets::ensure(&data, &[], now()).unwrap();
+        assert_eq!(inbox_key(&data).unwrap(), key);
     }
 
     #[test]

@@ -9,9 +9,11 @@ use super::{Finding, Tree, extension, file_name, line_of};
 const SPIN: &str = "spin.toml";
 
 /// Routes that stand outside `/api` and `/internal`, since others' conventions place them.
-const OTHER_ROUTES: [(&str, &str); 3] = [
+const OTHER_ROUTES: [(&str, &str); 4] = [
     // Where Dapr delivers jobs.
     ("reminders", "/job/..."),
+    // Where the binding of a topic leads by Dapr's custom: to the name of what it brings.
+    ("tasks", "/inbox"),
     // The Model Context Protocol's usual place.
     ("mcp", "/mcp"),
     // The browser's client, behind all other routes.

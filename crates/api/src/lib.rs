@@ -5,6 +5,7 @@
 pub mod audit;
 mod batch;
 mod changes;
+pub mod inbox;
 pub mod notifications;
 pub mod occurrences;
 pub mod openapi;
@@ -18,6 +19,7 @@ mod transfer;
 pub use audit::{AuditPage, EntryAnswer, EntryRequest};
 pub use batch::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 pub use changes::{ChangePage, ChangeView};
+pub use inbox::{InboxMessage, InboxResult};
 pub use notifications::{
     Channel, LedgerLine, LedgerPage, LedgerState, NotificationPage, NotificationView,
     SnoozeRequest, SnoozedUntil, Unread,

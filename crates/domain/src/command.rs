@@ -241,11 +241,12 @@ impl Rejection {
     /// # Errors
     /// What is wrong with the batch as a whole.
     fn of_operation(self, index: usize) -> Result<Vec<FieldError>, Self> {
+        let operation = format!("/operations/{index}");
         match self {
-            Self::NotFound | Self::Stale { .. } => Ok(vec![FieldError::no_task(index)]),
+            Self::NotFound | Self::Stale { .. } => Ok(vec![FieldError::no_task(&operation)]),
             Self::Invalid(mut errors) => {
                 for error in &mut errors {
-                    error.pointer = format!("/operations/{index}/task{}", error.pointer);
+                    error.pointer = format!("{operation}/task{}", error.pointer);
                 }
                 Ok(errors)
             }
@@ -284,10 +285,10 @@ impl BatchErrors {
 }
 
 impl FieldError {
-    /// The `index`-th operation of a batch is about a task that is not there.
-    pub fn no_task(index: usize) -> Self {
+    /// The operation that stands at `pointer` is about a task that is not there.
+    pub fn no_task(pointer: &str) -> Self {
         Self {
-            pointer: format!("/operations/{index}/id"),
+            pointer: format!("{pointer}/id"),
             code: FieldErrorCode::NotFound,
             detail: "there is no such task".to_owned(),
         }

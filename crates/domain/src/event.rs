@@ -76,6 +76,8 @@ pub enum ActorKind {
     Person,
     /// The function `recurrence`, for the person whose task came back.
     Recurrence,
+    /// Another system that shares a key with Docket, through the task inbox.
+    System,
 }
 
 impl ActorKind {
@@ -84,6 +86,7 @@ impl ActorKind {
         match self {
             Self::Person => "person",
             Self::Recurrence => "recurrence",
+            Self::System => "system",
         }
     }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::ids::first_64_bits;
-use crate::{AccountId, base32};
+use crate::{AccountId, base32, task_inbox};
 
 /// The longest key, in characters.
 pub const MAX_KEY: usize = 255;
@@ -17,6 +17,8 @@ pub struct Once {
     pub state_key: String,
     /// What tells this request from another one with the same key.
     pub fingerprint: String,
+    /// For how many seconds it is known.
+    pub kept_seconds: u32,
 }
 
 impl Once {
@@ -32,6 +34,17 @@ impl Once {
         sane.then(|| Self {
             state_key: format!("idempotency:{account}:{}", hash(&[key])),
             fingerprint: hash(&[method.as_bytes(), path.as_bytes(), body]),
+            kept_seconds: KEPT_SECONDS,
+        })
+    }
+
+    /// The message of another system to an account; `None` for an id that no message can have. Messages and requests do
+    /// not know each other's keys.
+    pub fn message(account: &AccountId, id: &str, operation: &str) -> Option<Self> {
+        task_inbox::is_id(id).then(|| Self {
+            state_key: format!("inbox:{account}:{}", hash(&[id.as_bytes()])),
+            fingerprint: hash(&[operation.as_bytes()]),
+            kept_seconds: task_inbox::KEPT_SECONDS,
         })
     }
 }

@@ -27,6 +27,7 @@ pub mod reminders;
 mod schema;
 pub mod shelf;
 pub mod task;
+pub mod task_inbox;
 
 pub use command::{Command, FieldError, FieldErrorCode, Known, NewTask, Rejection, TaskInput};
 pub use event::{Actor, ActorKind, Event, EventKind};

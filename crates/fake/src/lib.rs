@@ -58,6 +58,10 @@ pub struct World {
     pub state: BTreeMap<String, (Value, u64)>,
     /// Topic and event, in the order of their publishing.
     pub published: Vec<(String, Value)>,
+    /// What was published as it is, not as an event: topic, the query with its metadata, and the bytes.
+    pub published_raw: Vec<(String, String, Bytes)>,
+    /// Secret by its name, beside `jwt-keys`: its parts.
+    pub secrets: BTreeMap<String, Value>,
     /// Job by its name: the body of its scheduling.
     pub jobs: BTreeMap<String, Value>,
     /// Binding and what went to it: the body of the call.
@@ -224,6 +228,15 @@ impl World {
             let key = URL_SAFE_NO_PAD.encode(signing_key().verifying_key().as_bytes());
             return (StatusCode::OK, String::new(), json!({ KEY_ID: key }));
         }
+        if let Some(name) = path.strip_prefix("/v1.0/secrets/secrets/") {
+            return match self.secrets.get(name) {
+                Some(secret) => (StatusCode::OK, String::new(), secret.clone()),
+                None => {
+                    let refusal = json!({ "errorCode": "ERR_SECRET_GET" });
+                    (StatusCode::INTERNAL_SERVER_ERROR, String::new(), refusal)
+                }
+            };
+        }
         let over: Vec<String> = self
             .expiry
             .iter()
@@ -265,7 +278,13 @@ impl World {
             return (status, String::new(), answer);
         }
         if let Some(topic) = path.strip_prefix("/v1.0/publish/pubsub/") {
-            self.published.push((topic.to_owned(), body.clone()));
+            match request.uri().query() {
+                Some(query) if query.contains("metadata.rawPayload=true") => {
+                    let raw = (topic.to_owned(), query.to_owned(), request.body().clone());
+                    self.published_raw.push(raw);
+                }
+                _ => self.published.push((topic.to_owned(), body.clone())),
+            }
             return done;
         }
         if let Some(topic) = path.strip_prefix("/v1.0-alpha1/publish/bulk/pubsub/") {

@@ -82,10 +82,35 @@ impl Problem {
         self.cause.as_deref()
     }
 
+    /// The same problem with a value that is part of a larger one, which stands at `pointer`.
+    pub fn within(mut self, pointer: &str) -> Self {
+        for error in &mut self.errors {
+            error.pointer.insert_str(0, pointer);
+        }
+        self
+    }
+
+    /// What the client reads of it.
+    pub fn view<'a>(&'a self, request_id: &'a str) -> problem::Problem<'a> {
+        problem::Problem::new(self.code, &self.detail, request_id, &self.errors)
+    }
+
+    /// What the client reads of it, in one line.
+    pub fn line(&self) -> String {
+        let errors = self.errors.iter();
+        let errors: Vec<String> = errors
+            .map(|error| format!("{}: {}", error.pointer, error.detail))
+            .collect();
+        if errors.is_empty() {
+            self.detail.clone().into_owned()
+        } else {
+            errors.join("; ")
+        }
+    }
+
     /// The body on the wire.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
-        let body = problem::Problem::new(self.code, &self.detail, request_id, &self.errors);
-        serde_json::to_vec(&body).unwrap_or_default()
+        serde_json::to_vec(&self.view(request_id)).unwrap_or_default()
     }
 }
 

@@ -73,6 +73,37 @@ impl<T: Transport> Sidecar<T> {
         .map(drop)
     }
 
+    /// Publishes bytes as they are, not as a CloudEvent. What `metadata` has beside Dapr's own `partitionKey` goes with
+    /// them as headers.
+    ///
+    /// # Errors
+    /// See [`Error`]; the bytes may have been published.
+    pub async fn publish_raw(
+        &self,
+        pubsub: &str,
+        topic: &str,
+        metadata: &BTreeMap<&str, &str>,
+        bytes: Bytes,
+    ) -> Result<(), Error> {
+        const CALL: &str = "raw publish";
+        let mut path = format!(
+            "/v1.0/publish/{}/{}?metadata.rawPayload=true",
+            escape(pubsub),
+            escape(topic)
+        );
+        for (name, value) in metadata {
+            path.push_str(&format!("&metadata.{}={}", escape(name), escape(value)));
+        }
+        let headers = [(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        )];
+        let sent = self
+            .send(CALL, Method::POST, &path, &headers, bytes)
+            .await?;
+        crate::checked(CALL, sent).map(drop)
+    }
+
     async fn publish_bulk(
         &self,
         pubsub: &str,

@@ -6,6 +6,7 @@ use docket_sidecar::Sidecar;
 use http::header::InvalidHeaderValue;
 use std::sync::Arc;
 
+use crate::inbox::Inbox;
 use crate::outbox::Outbox;
 use crate::store::Store;
 
@@ -16,6 +17,7 @@ pub struct App<R: Runtime> {
     pub(crate) store: Store<R>,
     pub(crate) outbox: Outbox<R>,
     pub(crate) sidecar: Sidecar<R>,
+    pub(crate) inbox: Inbox<R>,
     verifier: Verifier<R>,
     app_api_token: Arc<str>,
 }
@@ -32,6 +34,7 @@ impl<R: Runtime> App<R> {
             store: Store::new(runtime.clone(), sidecar.clone(), outbox.clone()),
             outbox,
             verifier: Verifier::new(runtime.clone(), sidecar.clone()),
+            inbox: Inbox::new(runtime.clone(), sidecar.clone()),
             sidecar,
             runtime,
             app_api_token: config.app_api_token.as_str().into(),

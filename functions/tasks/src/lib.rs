@@ -1,7 +1,8 @@
 //! `tasks`: the only writer of tasks. Answers `/api/tasks` and `/api/import`; its sidecar's cron binding calls
-//! `/internal/tasks/outbox-sweep`, and the function `recurrence`, through both sidecars, `/internal/tasks/occurrences`.
+//! `/internal/tasks/outbox-sweep`, its Kafka binding `/inbox`, and the function `recurrence`, through both sidecars, `/internal/tasks/occurrences`.
 
 mod app;
+mod inbox;
 mod outbox;
 mod planner;
 mod routes;

@@ -54,7 +54,7 @@ fn commands(operations: &[OperationRequest]) -> Result<Vec<Command>, Problem> {
     }
     let (mut commands, mut errors) = (Vec::with_capacity(operations.len()), Vec::new());
     for (i, operation) in operations.iter().enumerate() {
-        match command(i, operation) {
+        match command(&format!("/operations/{i}"), operation) {
             Ok(command) => commands.push(command),
             Err(error) => errors.push(error),
         }
@@ -66,15 +66,16 @@ fn commands(operations: &[OperationRequest]) -> Result<Vec<Command>, Problem> {
     }
 }
 
-fn command(i: usize, operation: &OperationRequest) -> Result<Command, FieldError> {
+/// What the operation that stands at `pointer` asks for.
+pub(super) fn command(pointer: &str, operation: &OperationRequest) -> Result<Command, FieldError> {
     let error = |field: &str, code, detail: &str| FieldError {
-        pointer: format!("/operations/{i}/{field}"),
+        pointer: format!("{pointer}/{field}"),
         code,
         detail: detail.to_owned(),
     };
     let id = || match operation.id.as_deref() {
         // An id that cannot be is no different from one that is not.
-        Some(id) => TaskId::parse(id).ok_or_else(|| FieldError::no_task(i)),
+        Some(id) => TaskId::parse(id).ok_or_else(|| FieldError::no_task(pointer)),
         None => Err(error("id", FieldErrorCode::Required, "which task?")),
     };
     let task = || {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod changes;
+mod inbox;
 mod list;
 mod occurrences;
 pub(crate) mod once;
@@ -51,6 +52,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/api/planner/preview", post(planner::preview)),
         ("/api/planner/parse", post(planner::parse)),
         ("/api/export", get(transfer::export)),
+        ("/inbox", post(inbox::take)),
         ("/internal/tasks/occurrences", post(occurrences::create)),
         ("/internal/tasks/outbox-sweep", post(sweep)),
     ]

@@ -36,6 +36,11 @@ impl Answered {
         })
     }
 
+    /// The body.
+    pub(super) fn into_body(self) -> String {
+        self.body
+    }
+
     /// 201 with a JSON body, where the new thing is, and its version.
     pub(super) fn created(
         body: &impl Serialize,

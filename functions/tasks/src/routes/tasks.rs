@@ -101,7 +101,7 @@ fn shown(task: &Task) -> Response {
     response
 }
 
-fn only(applied: &Applied) -> Result<&Task, Problem> {
+pub(super) fn only(applied: &Applied) -> Result<&Task, Problem> {
     applied
         .tasks
         .first()

@@ -4,7 +4,7 @@
 //! more than one. Those of one account are applied one after the other to the same book and share an outbox slot. A
 //! transaction that is refused is tried account by account; then whoever was overtaken waits for the next one.
 
-use docket_domain::idempotency::{KEPT_SECONDS, Once};
+use docket_domain::idempotency::Once;
 use docket_domain::outbox::{Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
 use docket_domain::{AccountId, Command, Context, Entropy, Event, Shelf};
@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Etags, Loaded, STATE, Store, describe, read};
+use super::{Etags, Loaded, STATE, Store, describe, read, unavailable};
 use crate::outbox::Held;
 use crate::planner;
 use crate::routes::once::Answered;
@@ -153,14 +153,19 @@ impl Change {
         let Some(Keeping { once, show }) = &self.keeping else {
             return Ok(None);
         };
-        let kept = Kept {
-            fingerprint: once.fingerprint.clone(),
-            answer: show(applied)?,
-        };
-        let operation = Operation::guarded(once.state_key.clone(), &kept, None);
-        let operation = operation.map_err(Problem::internal)?;
-        Ok(Some(operation.expiring(KEPT_SECONDS)))
+        keep(once, show(applied)?).map(Some)
     }
+}
+
+/// The writing of an answer, unless one is there.
+fn keep(once: &Once, answer: Answered) -> Result<Operation, Problem> {
+    let kept = Kept {
+        fingerprint: once.fingerprint.clone(),
+        answer,
+    };
+    let operation = Operation::guarded(once.state_key.clone(), &kept, None);
+    let operation = operation.map_err(Problem::internal)?;
+    Ok(operation.expiring(once.kept_seconds))
 }
 
 /// Changes of one account, applied and ready to be written.
@@ -216,6 +221,28 @@ impl<R: Runtime> Store<R> {
             1,
             format!("not within {DEADLINE:?}: {reason}"),
         ))
+    }
+
+    /// Keeps an answer that changed nothing, so that a request that is to count once is answered alike when it comes
+    /// again. Gives what it is answered: what was kept before counts.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn keep(&self, once: Once, answer: Answered) -> Result<Answered, Problem> {
+        let operation = keep(&once, answer.clone())?;
+        let refused = match self.sidecar.transact(STATE, &[operation]).await {
+            Ok(()) => return Ok(answer),
+            Err(refused @ Error::Refused { .. }) => refused,
+            Err(error) => return Err(unavailable(error)),
+        };
+        let entry = self.sidecar.get_state(STATE, &once.state_key).await;
+        match entry.map_err(unavailable)?.as_ref().map(read::<Kept>) {
+            Some(Ok((kept, _))) if kept.fingerprint == once.fingerprint => Ok(kept.answer),
+            // It is another request that has the key.
+            Some(Ok(_)) => Ok(answer),
+            Some(Err(unreadable)) => Err(unavailable(unreadable)),
+            None => Err(unavailable(refused)),
+        }
     }
 
     /// Waits in line, at most `until` then, until the change was dealt with: by others, or by leading.

@@ -33,7 +33,7 @@ fn the_document_has_every_route_and_no_other_and_each_wants_a_token() {
     let instance = Instance::new(&Fake::default());
     let mut paths = Vec::new();
     for (path, _) in table::<Fake>() {
-        if path.starts_with("/internal/") {
+        if path.starts_with("/internal/") || path == "/inbox" {
             continue;
         }
         paths.push(path);

@@ -3,6 +3,7 @@
 mod batch;
 mod changes;
 mod contract;
+mod inbox;
 mod list;
 mod occurrences;
 mod once;
