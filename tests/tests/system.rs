@@ -63,9 +63,10 @@ use together::{
 mod notifications;
 
 use notifications::{
-    a_reminder_is_found_in_the_inbox_once, an_inbox_of_many_pages, mails_reach_whom_they_are_for,
-    nobody_may_ask_notifications, what_is_no_reminder_is_among_the_dead_letters,
-    without_a_mail_server_no_mails_can_be_asked_for,
+    a_reminder_is_found_in_the_inbox_once,
+    a_tasks_reminder_fires_and_comes_again_when_it_is_snoozed, an_inbox_of_many_pages,
+    mails_reach_whom_they_are_for, nobody_may_ask_notifications,
+    what_is_no_reminder_is_among_the_dead_letters, without_a_mail_server_no_mails_can_be_asked_for,
 };
 
 fn main() -> ExitCode {
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         what_recurs_comes_back_once,
         what_is_no_event_is_among_the_dead_letters,
         a_reminder_is_found_in_the_inbox_once,
+        a_tasks_reminder_fires_and_comes_again_when_it_is_snoozed,
         an_inbox_of_many_pages,
         what_is_no_reminder_is_among_the_dead_letters,
         without_a_mail_server_no_mails_can_be_asked_for,

@@ -141,6 +141,64 @@ pub async fn a_reminder_is_found_in_the_inbox_once(suite: &Suite) -> Result<()> 
     Ok(())
 }
 
+/// From a task's reminder to the inbox, and once more after a snooze.
+pub async fn a_tasks_reminder_fires_and_comes_again_when_it_is_snoozed(
+    suite: &Suite,
+) -> Result<()> {
+    let stack = suite.stack().await?;
+    let nan = stack.account("nan").await?;
+    prefer(
+        &nan,
+        &json!({ "time_zone": "Europe/Berlin", "morning": "07:30" }),
+    )
+    .await?;
+    let at = Utc::now() + TimeDelta::seconds(3);
+    let task = json!({ "title": "Leave for the train", "reminders": [{ "at": at.to_rfc3339() }] });
+    let task = nan.create(&task).await?;
+    let path = format!("/api/notifications/ledger?task={}", task.id);
+    let lines = async || -> Result<Vec<Value>> {
+        let page = get(&nan, &path).await?;
+        Ok(page["entries"].as_array().context("entries")?.clone())
+    };
+    let page = has(&nan, 1).await?;
+    let first = &page["notifications"][0];
+    assert_eq!(first["task_id"], task.id.as_str());
+    assert_eq!(first["reminder_id"], task.reminders[0]["id"]);
+    let snooze = format!("{INBOX}/{}/snooze", ids(&page)[0]);
+    let body = json!({ "for": "PT2S" });
+    let snoozed = nan.send(Method::POST, &snooze, Some(&body));
+    let comes: Value = snoozed.await?.read(200)?;
+    let again = has(&nan, 2).await?;
+    assert_eq!(again["notifications"][0]["at"], comes["at"]);
+    assert_eq!(again["unread"], 1, "what is snoozed counts as read");
+    let told: Vec<_> = lines()
+        .await?
+        .iter()
+        .map(|line| {
+            (
+                line["channel"].clone(),
+                line["state"].clone(),
+                line["attempts"].clone(),
+            )
+        })
+        .collect();
+    let delivered = (json!("in-app"), json!("delivered"), json!(1));
+    assert_eq!(told, [delivered.clone(), delivered]);
+    // A task that is done does not come again.
+    nan.act(&task.id, "complete").await?;
+    until_refused(&nan, &snooze).await
+}
+
+/// Waits until a snooze is refused: `reminders` hears of a completion a moment later.
+async fn until_refused(account: &Account, snooze: &str) -> Result<()> {
+    let body = json!({ "for": "P1D" });
+    until("it is refused", SOON, async || {
+        let answer = account.send(Method::POST, snooze, Some(&body)).await?;
+        Ok((answer.status == 409).then_some(()))
+    })
+    .await
+}
+
 pub async fn an_inbox_of_many_pages(suite: &Suite) -> Result<()> {
     const COUNT: usize = 150;
     let stack = suite.stack().await?;
