@@ -81,7 +81,8 @@ pub async fn events_of(stack: &Stack, account: &Account) -> Result<Vec<Value>> {
     };
     let mut events = BTreeMap::new();
     for event in events::collect(&stack.brokers(), &query).await? {
-        let seq = event.body["data"]["seq"].as_u64().context("no number")?;
+        let seq = event.body.pointer("/data/seq").and_then(Value::as_u64);
+        let seq = seq.context("no number")?;
         events.insert(seq, event.body);
     }
     Ok(events.into_values().collect())
@@ -104,19 +105,23 @@ pub async fn agree(stack: &Stack, account: &Account) -> Result<Vec<Value>> {
     assert_eq!(entries.len(), events.len());
     for (entry, event) in entries.iter().zip(&events) {
         let entry = serde_json::to_value(entry)?;
-        let data = &event["data"];
-        let is_told = entry["event_id"] == event["id"]
-            && entry["type"] == event["type"]
-            && entry["task_id"] == event["subject"]
-            && entry["at"] == event["time"]
-            && entry["seq"] == data["seq"]
-            && entry["actor"] == data["actor"]
-            && entry["changes"] == data["changes"]
-            && entry["title"] == data["task"]["title"];
-        ensure!(is_told, "{entry} of {event}");
-        let kept = entry.get("task");
-        let whole = event["type"] == "task-deleted" || event["type"] == "task-created";
-        ensure!(kept == whole.then_some(&data["task"]), "{entry}");
+        for (told, happened) in [
+            ("/event_id", "/id"),
+            ("/type", "/type"),
+            ("/task_id", "/subject"),
+            ("/at", "/time"),
+            ("/seq", "/data/seq"),
+            ("/actor", "/data/actor"),
+            ("/changes", "/data/changes"),
+            ("/title", "/data/task/title"),
+        ] {
+            let (told, happened) = (entry.pointer(told), event.pointer(happened));
+            ensure!(told == happened, "{entry} of {event}");
+        }
+        let kind = event.pointer("/type").and_then(Value::as_str);
+        let whole = matches!(kind, Some("task-created" | "task-deleted"));
+        let task = event.pointer("/data/task").filter(|_| whole);
+        ensure!(entry.get("task") == task, "{entry}");
     }
     Ok(events)
 }

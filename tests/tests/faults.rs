@@ -320,7 +320,7 @@ async fn messages_are_carried_out_once(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
     let accounts = accounts_of(stack, "inbox", 4).await?;
     let key = Proof::Key(secrets::inbox_key(stack.data())?);
-    let client = docket_cli::events::connect(&stack.brokers()).await?;
+    let client = events::connect(&stack.brokers()).await?;
     let began = Instant::now();
     let sent = AtomicUsize::new(0);
     let send = try_join_all(accounts.iter().map(async |account| {
@@ -355,7 +355,7 @@ async fn messages_are_carried_out_once(suite: &Suite) -> Result<()> {
         async || {
             let mut results: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
             let query = Query::all(docket_api::inbox::RESULTS);
-            for record in docket_cli::events::collect(&stack.brokers(), &query).await? {
+            for record in events::collect(&stack.brokers(), &query).await? {
                 let text = |name| {
                     record
                         .body
@@ -415,7 +415,7 @@ async fn messages_are_carried_out_once(suite: &Suite) -> Result<()> {
     Ok(())
 }
 
-fn every_month(title: &str) -> serde_json::Value {
+fn every_month(title: &str) -> Value {
     json!({ "title": title, "due": { "date": "2027-01-31" }, "recurrence": { "rule": "monthly" } })
 }
 

@@ -103,9 +103,8 @@ pub async fn parts_are_killed_while_reminders_fire(suite: &Suite) -> Result<()> 
         anyhow::Ok((account, tasks))
     });
     let planned = try_join_all(planning).await?;
-    for (n, part) in FAULTS.iter().enumerate() {
+    for (part, (account, _)) in FAULTS.iter().zip(planned.iter().cycle()) {
         // The next fault hits while reminders fire.
-        let (account, _) = &planned[n % planned.len()];
         let before = Fired::read(stack, account)
             .await
             .map_or(0, |fired| fired.events.len());

@@ -294,7 +294,7 @@ pub async fn what_was_done_is_undone(suite: &Suite) -> Result<()> {
                 return Ok(None);
             }
             let page: AuditPage = answer.read(200)?;
-            let newest = page.entries.into_iter().map(|entry| entry.content).last();
+            let newest = page.entries.into_iter().next_back().map(|e| e.content);
             Ok(newest
                 .filter(|entry| entry.seq >= task.version)
                 .map(|entry| entry.event_id))
