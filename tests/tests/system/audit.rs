@@ -188,7 +188,7 @@ pub async fn poison_holds_up_no_audit_log(suite: &Suite) -> Result<()> {
 /// Every type of events that was published until now is in the catalogue.
 pub async fn the_audit_catalogue_knows_every_event(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
-    let pat = stack.account("pat").await?;
+    let pat = stack.account("poison-pat").await?;
     pat.create(&json!({ "title": "one event at least" }))
         .await?;
     stack.settled().await?;

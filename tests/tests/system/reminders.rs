@@ -94,7 +94,7 @@ async fn job(
 
 pub async fn reminders_follow_their_task(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
-    let fay = stack.account("fay").await?;
+    let fay = stack.account("reminded-fay").await?;
     let soon = in_millis(6_000);
     let create = async |title: &str| fay.create(&reminding(title, soon)).await;
     let moved = create("moved").await?;
@@ -181,7 +181,7 @@ pub async fn all_day_reminders_follow_the_settings(suite: &Suite) -> Result<()> 
 
 pub async fn the_sweep_fires_what_a_job_missed(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
-    let sue = stack.account("sue").await?;
+    let sue = stack.account("reminded-sue").await?;
     let task = sue.create(&reminding("swept", in_millis(4_000))).await?;
     until("it has a job", SOON, async || {
         Ok(has_job(stack, &sue, &task).await?.then_some(()))

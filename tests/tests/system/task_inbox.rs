@@ -141,7 +141,7 @@ pub async fn another_system_changes_tasks(suite: &Suite) -> Result<()> {
 
 pub async fn bad_messages_hold_up_nobody(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
-    let sue = stack.account("sue").await?;
+    let sue = stack.account("writes-sue").await?;
     let client = events::connect(&stack.brokers()).await?;
     let partition = dead_letters::partition_of(Some(sue.id.as_bytes()), 8);
     let large = vec![b'k'; 300 * 1024];
