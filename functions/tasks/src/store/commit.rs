@@ -27,6 +27,9 @@ use crate::routes::once::Answered;
 const DEADLINE: Duration = Duration::from_millis(2_000);
 /// How long one may be at storing what waits; less, down to a quarter of it, if its own time is nearly over.
 const LEADING: Duration = Duration::from_millis(1_000);
+/// How often a leader tries at once what another instance was faster with. Whoever was faster begins anew at once, too: with a
+/// pause in between, the same one would be faster ever again.
+const TRIES: usize = 4;
 /// How many changes are stored together at most.
 const GROUP: usize = 32;
 /// How many bytes a transaction of several accounts has at most.
@@ -144,6 +147,12 @@ impl Change {
         progress.collisions
     }
 
+    /// Whether its transaction was refused, which says that another instance was faster, or has the slot.
+    fn was_overtaken(&self) -> bool {
+        let progress = self.progress();
+        progress.settled.is_none() && progress.refused_on.is_some()
+    }
+
     fn kept_key(&self) -> Option<&String> {
         self.keeping.as_ref().map(|keeping| &keeping.once.state_key)
     }
@@ -255,7 +264,16 @@ impl<R: Runtime> Store<R> {
         let Some(group) = place.lead(GROUP) else {
             return;
         };
-        let storing = self.store_together(group.changes());
+        let mut changes = group.changes();
+        let storing = async {
+            for _ in 0..TRIES {
+                self.store_together(changes.clone()).await;
+                changes.retain(|change| change.was_overtaken());
+                if changes.is_empty() {
+                    break;
+                }
+            }
+        };
         let limit = left().clamp(LEADING / 4, LEADING);
         let over = self.runtime.sleep(limit);
         if let Either::Right(_) = select(pin!(storing), pin!(over)).await {
