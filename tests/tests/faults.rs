@@ -341,7 +341,8 @@ async fn messages_are_carried_out_once(suite: &Suite) -> Result<()> {
         }
         anyhow::Ok(())
     }));
-    let faults = [SIDECAR, "host", SIDECAR, "host"];
+    // The sidecar once: a consumer that is killed twice in a row may wait minutes for its group.
+    let faults = ["host", SIDECAR, "host"];
     let killer = async {
         for (n, part) in faults.iter().enumerate() {
             until("sending goes on", Duration::from_secs(60), async || {
