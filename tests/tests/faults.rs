@@ -98,9 +98,13 @@ async fn more(progress: &Progress, count: usize) -> Result<()> {
     .await
 }
 
-async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
-    let stack = suite.stack().await?;
-    let accounts = accounts_of(stack, "killed", 4).await?;
+/// Kills one part after the other while eight write to four accounts of this name; gives the accounts and what came of it.
+async fn killed_while_eight_write(
+    stack: &Stack,
+    name: &str,
+    faults: &[&str],
+) -> Result<(Vec<Account>, Figures)> {
+    let accounts = accounts_of(stack, name, 4).await?;
     let plan = Plan {
         seed: SEED,
         writers_each: 2,
@@ -109,6 +113,22 @@ async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
         pace: Duration::from_millis(5),
     };
     let progress = Progress::default();
+    let killer = async {
+        for part in faults {
+            more(&progress, 40).await?;
+            stack.kill_and_wait(part).await?;
+        }
+        more(&progress, 40).await?;
+        progress.stop();
+        anyhow::Ok(())
+    };
+    let (work, ()) = try_join(workload::write(&accounts, &plan, &progress), killer).await?;
+    let said = format!("kill -9 of {}", faults.join(", "));
+    let figures = settle(stack, name, &said, &work, &progress).await?;
+    Ok((accounts, figures))
+}
+
+async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
     let faults = [
         "host",
         SIDECAR,
@@ -119,45 +139,14 @@ async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
         "broker",
         "sentry",
     ];
-    let killer = async {
-        for part in faults {
-            more(&progress, 40).await?;
-            stack.kill_and_wait(part).await?;
-        }
-        more(&progress, 40).await?;
-        progress.stop();
-        anyhow::Ok(())
-    };
-    let (work, ()) = try_join(workload::write(&accounts, &plan, &progress), killer).await?;
-    let said = format!("kill -9 of {}", faults.join(", "));
-    settle(stack, "killed", &said, &work, &progress).await?;
+    killed_while_eight_write(suite.stack().await?, "killed", &faults).await?;
     Ok(())
 }
 
 async fn the_audit_log_has_all_whatever_is_killed(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
-    let accounts = accounts_of(stack, "audited", 4).await?;
-    let plan = Plan {
-        seed: SEED,
-        writers_each: 2,
-        changes_each: 75,
-        batches: true,
-        pace: Duration::from_millis(5),
-    };
-    let progress = Progress::default();
     let faults = [AUDIT, "host", AUDIT, "broker", AUDIT, "host"];
-    let killer = async {
-        for part in faults {
-            more(&progress, 40).await?;
-            stack.kill_and_wait(part).await?;
-        }
-        more(&progress, 40).await?;
-        progress.stop();
-        anyhow::Ok(())
-    };
-    let (work, ()) = try_join(workload::write(&accounts, &plan, &progress), killer).await?;
-    let said = format!("kill -9 of {}", faults.join(", "));
-    let figures = settle(stack, "audited", &said, &work, &progress).await?;
+    let (accounts, figures) = killed_while_eight_write(stack, "audited", &faults).await?;
     let began = Instant::now();
     let mut entries = 0;
     for account in &accounts {
@@ -165,8 +154,9 @@ async fn the_audit_log_has_all_whatever_is_killed(suite: &Suite) -> Result<()> {
     }
     assert_eq!(entries, figures.events);
     eprintln!(
-        "[audited] {entries} entries {:.1} s later, in order, lost 0, twice 0",
-        began.elapsed().as_secs_f64()
+        "[audited] {entries} entries {:.1} s later, lost 0, twice 0, late {}",
+        began.elapsed().as_secs_f64(),
+        figures.late,
     );
     Ok(())
 }

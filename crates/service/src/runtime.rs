@@ -20,6 +20,12 @@ pub trait Runtime: Transport {
     /// Waits.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
+    /// Waits by chance, up to `longest`: those who raced for a document do not meet again.
+    fn pause(&self, longest: Duration) -> impl Future<Output = ()> + Send {
+        let chance = (self.entropy().0 % 1_000) as u32;
+        self.sleep(longest * chance / 1_000)
+    }
+
     /// What ends a wait when it is dropped.
     type Waker: Send;
 

@@ -17,6 +17,8 @@ const STATE: &str = "state";
 const CALL: Duration = Duration::from_secs(4);
 /// How often events are added anew because another instance was faster, before they are delivered again.
 const ROUNDS: u32 = 5;
+/// Half of the longest pause before the first of these; each is longer than the one before.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How many pages one call reads.
 const TOGETHER: usize = 16;
 /// How many pages a list looks at in one call: it often needs one or two.
@@ -57,8 +59,7 @@ impl<R: Runtime> Store<R> {
             round += 1;
             match self.try_to_add(account, events).await {
                 Err(Error::Refused { .. }) if round < ROUNDS => {
-                    let pause = self.runtime.entropy().0 as u64 % (1_000 << round);
-                    self.runtime.sleep(Duration::from_micros(pause)).await;
+                    self.runtime.pause(PAUSE * (1 << round)).await;
                 }
                 done => return done,
             }

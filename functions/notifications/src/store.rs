@@ -239,14 +239,11 @@ impl<R: Runtime> Store<R> {
         self.transact(&[document.write()?]).await
     }
 
-    /// Whether a change that failed is to be tried again; if so, after a pause by chance, so that those who race do not meet
-    /// again.
+    /// Whether a change that failed is to be tried again; if so, after a pause.
     pub async fn goes_on(&self, error: &Error, round: u32) -> bool {
         let goes_on = is_conflict(error) && round < TRIES;
         if goes_on {
-            let chance = (self.runtime.entropy().0 % 1_000) as u32;
-            let longest = PAUSE * (round + 1);
-            self.runtime.sleep(longest * chance / 1_000).await;
+            self.runtime.pause(PAUSE * (round + 1)).await;
         }
         goes_on
     }

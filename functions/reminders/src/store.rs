@@ -23,7 +23,7 @@ pub const PUBSUB: &str = "pubsub";
 /// How often a change is tried when others write the same documents.
 const TRIES: u32 = 8;
 /// How long the first pause between two tries is at most; each is longer than the one before.
-const PAUSE_MILLIS: u64 = 8;
+const PAUSE: Duration = Duration::from_millis(8);
 /// For how long the plan of a deleted task is kept, in seconds: it knows its late events by it, and tells what fired.
 const DELETED_KEPT: u32 = 90 * 24 * 3_600;
 
@@ -285,9 +285,7 @@ impl<R: Runtime> Store<R> {
     }
 
     async fn pause(&self, tries: u32) {
-        let longest = PAUSE_MILLIS << tries;
-        let millis = self.runtime.entropy().0 as u64 % longest;
-        self.runtime.sleep(Duration::from_millis(millis)).await;
+        self.runtime.pause(PAUSE * (1 << tries)).await;
     }
 
     /// The time.

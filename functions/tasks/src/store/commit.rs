@@ -7,7 +7,7 @@
 use docket_domain::idempotency::Once;
 use docket_domain::outbox::{Slot, Taken, slot_key};
 use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
-use docket_domain::{AccountId, Command, Context, Entropy, Event, Shelf};
+use docket_domain::{AccountId, Command, Context, Event, Shelf};
 use docket_service::{Caller, Code, Problem, Runtime};
 use docket_sidecar::{Entry, Error, Etag, Operation};
 use futures::future::{Either, join_all, select};
@@ -220,9 +220,7 @@ impl<R: Runtime> Store<R> {
                 Outcome::Waits => {}
                 Outcome::Failed(why) => {
                     reason = why;
-                    self.runtime
-                        .sleep(pause(round, change.context.entropy))
-                        .await;
+                    self.runtime.pause(longest_pause(round)).await;
                 }
             }
         }
@@ -672,10 +670,8 @@ fn operations(
     Ok(operations)
 }
 
-/// How long to wait before the next round: at most 1, 2, then 4 ms, different for each change. Longer pauses would let those
-/// who were overtaken fall ever further behind those who are not.
-fn pause(round: u32, entropy: Entropy) -> Duration {
-    let ceiling = 1_000_u64 << round.saturating_sub(1).min(2);
-    let bits = (entropy.0 as u64).rotate_left(round.wrapping_mul(7));
-    Duration::from_micros(bits % ceiling)
+/// How long the pause before the next round is at most: 1, 2, then 4 ms. Longer ones would let those who were overtaken fall
+/// ever further behind those who are not.
+fn longest_pause(round: u32) -> Duration {
+    Duration::from_millis(1 << round.saturating_sub(1).min(2))
 }
