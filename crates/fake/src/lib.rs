@@ -9,6 +9,11 @@
     reason = "it stands in tests alone, where a panic is a failed assertion"
 )]
 
+mod http;
+
+pub use crate::http::{check_document, send, task_event};
+
+use ::http::{Method, Request, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -18,7 +23,6 @@ use docket_service::{Config, Runtime};
 use docket_sidecar::{Transport, TransportError};
 use ed25519_dalek::SigningKey;
 use futures::future::{BoxFuture, FutureExt as _};
-use http::{Method, Request, Response, StatusCode};
 use jwt_compact::alg::Ed25519;
 use jwt_compact::{AlgorithmExt as _, Header, TimeOptions};
 use serde_json::{Value, json};

@@ -1,11 +1,9 @@
 //! The route, next to a sidecar in memory.
 
 use axum::body::Body;
-use docket_fake::{APP_TOKEN, Fake, config};
-use docket_service::serve::serve;
+use docket_fake::{APP_TOKEN, Fake, config, send, task_event};
 use futures::executor::block_on;
 use http::Request;
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::{App, router};
@@ -30,38 +28,20 @@ fn deliver(fake: &Fake, token: &str, body: impl Into<Body>) -> (u16, Value) {
         .header("dapr-api-token", token)
         .body(body.into())
         .unwrap();
-    block_on(async {
-        let (parts, body) = serve(fake, router, request).await.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap();
-        (parts.status.as_u16(), body)
-    })
-}
-
-/// An event of `tasks`, as its golden files have it, with what Dapr adds on the way.
-fn event(kind: &str) -> Value {
-    let file = format!(
-        "{}/../tasks/tests/golden/task-events/{kind}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let mut event: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    event["topic"] = "task-events".into();
-    event["pubsubname"] = "pubsub".into();
-    event["traceid"] = "00-0-0-00".into();
-    event
+    block_on(send(fake, &router, request))
 }
 
 #[test]
 fn each_event_is_answered_and_only_a_completed_series_is_asked_for() {
-    let mut once = event("task-completed");
+    let mut once = task_event("task-completed");
     once["data"]["task"]["recurrence"] = Value::Null;
     for (event, asks) in [
-        (event("task-created"), 0),
-        (event("task-updated"), 0),
-        (event("task-reopened"), 0),
-        (event("task-deleted"), 0),
+        (task_event("task-created"), 0),
+        (task_event("task-updated"), 0),
+        (task_event("task-reopened"), 0),
+        (task_event("task-deleted"), 0),
         (once, 0),
-        (event("task-completed"), 1),
+        (task_event("task-completed"), 1),
     ] {
         let fake = fake(200, found());
         let answer = deliver(&fake, APP_TOKEN, event.to_string());
@@ -74,7 +54,7 @@ fn each_event_is_answered_and_only_a_completed_series_is_asked_for() {
 fn a_second_delivery_asks_the_same_again() {
     let fake = fake(200, found());
     for _ in 0..2 {
-        deliver(&fake, APP_TOKEN, event("task-completed").to_string());
+        deliver(&fake, APP_TOKEN, task_event("task-completed").to_string());
     }
     let asked = &fake.world().invoked;
     assert_eq!(asked[0], asked[1]);
@@ -85,7 +65,7 @@ fn a_second_delivery_asks_the_same_again() {
 
 #[test]
 fn what_is_no_event_is_dropped() {
-    let mut odd = event("task-completed");
+    let mut odd = task_event("task-completed");
     odd["data"]["account"] = "a/b".into();
     for body in [
         String::new(),
@@ -118,13 +98,13 @@ fn what_tasks_says_decides() {
         let answer = deliver(
             &fake(status, body),
             APP_TOKEN,
-            event("task-completed").to_string(),
+            task_event("task-completed").to_string(),
         );
         assert_eq!(answer, (200, json!({ "status": verdict })), "{status}");
     }
     let away = fake(200, found());
     away.world().away = true;
-    let answer = deliver(&away, APP_TOKEN, event("task-completed").to_string());
+    let answer = deliver(&away, APP_TOKEN, task_event("task-completed").to_string());
     assert_eq!(answer, (200, json!({ "status": "RETRY" })));
 }
 
@@ -132,7 +112,7 @@ fn what_tasks_says_decides() {
 fn only_the_sidecar_delivers() {
     for wrong in ["", "wrong", "to-the-sidecar"] {
         let fake = fake(200, found());
-        let (status, problem) = deliver(&fake, wrong, event("task-completed").to_string());
+        let (status, problem) = deliver(&fake, wrong, task_event("task-completed").to_string());
         assert_eq!((status, &problem["code"]), (401, &json!("unauthorized")));
         assert!(fake.world().invoked.is_empty());
     }

@@ -2,13 +2,11 @@
 
 use axum::body::Body;
 use docket_domain::{Instant, TaskId};
-use docket_fake::{APP_TOKEN, Fake, Fault, NOW, config};
+use docket_fake::{APP_TOKEN, Fake, Fault, NOW, config, task_event};
 use docket_service::Runtime as _;
-use docket_service::serve::serve;
 use futures::executor::block_on;
 use futures::future::join_all;
 use http::Request;
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -43,14 +41,7 @@ impl Instance {
             .header("dapr-api-token", token)
             .body(body.into())
             .unwrap();
-        let (parts, body) = serve(&self.fake, self.router.clone(), request)
-            .await
-            .into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (
-            parts.status.as_u16(),
-            serde_json::from_slice(&body).unwrap(),
-        )
+        docket_fake::send(&self.fake, &self.router, request).await
     }
 
     fn ask(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -123,13 +114,7 @@ const TASK: &str = "0-90tj1f2kwhvp";
 
 /// An event of `tasks`, as its golden files have it, with what Dapr adds on the way, and with reminders.
 fn event(kind: &str, seq: u64, reminders: &Value) -> Value {
-    let file = format!(
-        "{}/../tasks/tests/golden/task-events/{kind}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let mut event: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    event["topic"] = "task-events".into();
-    event["traceid"] = "00-0-0-00".into();
+    let mut event = task_event(kind);
     event["data"]["seq"] = seq.into();
     event["data"]["task"]["reminders"] = reminders.clone();
     event

@@ -10,10 +10,8 @@ use docket_domain::reminder_due::{Data, ReminderDue};
 use docket_domain::task::Priority;
 use docket_domain::{AccountId, Instant, TaskId};
 use docket_fake::{APP_TOKEN, Fake, config};
-use docket_service::serve::serve;
 use futures::executor::block_on;
 use http::Request;
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::{App, router};
@@ -36,11 +34,7 @@ impl Instance {
 
     /// The status and the body of an answer.
     async fn send(&self, request: Request<Body>) -> (u16, Value) {
-        let response = serve(&self.fake, self.router.clone(), request).await;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        (parts.status.as_u16(), body)
+        docket_fake::send(&self.fake, &self.router, request).await
     }
 
     async fn ask(&self, account: &str, method: &str, path: &str, body: Value) -> (u16, Value) {

@@ -1,0 +1,74 @@
+//! Asking a function's routes, and what they are asked with.
+
+use axum::Router;
+use axum::body::Body;
+use docket_service::serve::serve;
+use futures::executor::block_on;
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+use crate::Fake;
+
+/// Sends a request; gives the status, and the answer's JSON, which is null if it has none.
+pub async fn send(fake: &Fake, router: &Router, request: Request<Body>) -> (u16, Value) {
+    let response = serve(fake, router.clone(), request).await;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    (parts.status.as_u16(), body)
+}
+
+/// An event of `tasks`, as its golden files have it, with what Dapr adds on the way.
+pub fn task_event(kind: &str) -> Value {
+    let file = format!(
+        "{}/../../functions/tasks/tests/golden/task-events/{kind}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut event: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    event["topic"] = "task-events".into();
+    event["pubsubname"] = "pubsub".into();
+    event["traceid"] = "00-0-0-00".into();
+    event
+}
+
+/// Holds a function's public paths against the API's document: it has each of them and, under the function's tags, no
+/// other; each method that it tells of wants a token, and there are no others.
+pub fn check_document<'a>(
+    document: &Value,
+    tags: &[&str],
+    router: &Router,
+    paths: impl IntoIterator<Item = &'a str>,
+) {
+    let told = |path: &str, method: &str| {
+        let tag = document["paths"][path][method]["tags"][0].as_str();
+        tag.is_some_and(|tag| tags.contains(&tag))
+    };
+    let fake = Fake::default();
+    let paths: BTreeSet<&str> = paths.into_iter().collect();
+    for path in &paths {
+        for method in [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ] {
+            let request = Request::builder()
+                .method(&method)
+                .uri(path.replace(['{', '}'], ""))
+                .body(Body::empty());
+            let (status, _) = block_on(send(&fake, router, request.unwrap()));
+            let is_told = told(path, &method.as_str().to_lowercase());
+            let expected = if is_told { 401 } else { 405 };
+            assert_eq!(status, expected, "{method} {path}");
+        }
+    }
+    let documented = document["paths"].as_object().unwrap().iter();
+    let ours = documented.filter(|(path, methods)| {
+        let mut methods = methods.as_object().unwrap().keys();
+        methods.any(|method| told(path, method))
+    });
+    assert_eq!(paths, ours.map(|(path, _)| path.as_str()).collect());
+}
