@@ -65,6 +65,35 @@ impl Parameters {
             .ok()
     }
 
+    /// The parameter `cursor`, where a list goes on; `resume` knows its own cursors. `None` at the list's beginning.
+    pub fn cursor<C>(&mut self, resume: impl FnOnce(&str) -> Option<C>) -> Option<C> {
+        let read = |text: &str| match text {
+            "" => Ok(None),
+            text => resume(text)
+                .map(Some)
+                .ok_or_else(|| "not a cursor of this list".into()),
+        };
+        self.one("cursor", read).flatten()
+    }
+
+    /// The parameter `limit`: how long a page is, from 1 to `most`.
+    pub fn limit(&mut self, most: usize) -> Option<usize> {
+        self.one("limit", |text| {
+            let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+            limit.ok_or_else(|| {
+                let detail = format!("a limit is a number from 1 to {most}");
+                Refusal::new(FieldErrorCode::Invalid, detail)
+            })
+        })
+    }
+
+    /// The parameter `name`, which is `true` or `false`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        self.one(name, |text| {
+            text.parse().map_err(|_| "it is true or false".into())
+        })
+    }
+
     /// The parameter `name` as often as it was given, each read by `read`; refused ones are left out.
     pub fn many<T>(
         &mut self,

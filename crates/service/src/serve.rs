@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::MethodRouter;
 use bytes::Bytes;
 use docket_domain::base32;
 use http::header::CONTENT_LENGTH;
@@ -43,9 +44,15 @@ where
     response
 }
 
-/// Gives the routes of a function their answers to what they do not have.
-pub fn closed<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router
+/// The routes of a function: each path with its methods, and answers to what it does not have.
+pub fn routes<S: Clone + Send + Sync + 'static>(
+    table: impl IntoIterator<Item = (&'static str, MethodRouter<S>)>,
+) -> Router<S> {
+    table
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| {
+            router.route(path, methods)
+        })
         .fallback(|| async {
             Problem::new(Code::NotFound, "there is nothing at this path").into_response()
         })

@@ -9,7 +9,7 @@ use docket_domain::audit::{Filter, MAX_LIMIT, Order, Query, Verified};
 use docket_domain::due::{parse_date, start_of};
 use docket_domain::find::DEFAULT_LIMIT;
 use docket_domain::{AccountId, Event, EventKind, Instant, TaskId};
-use docket_service::serve::{closed, log_background};
+use docket_service::serve::{log_background, routes};
 use docket_service::{
     Caller, Code, DeliveredTogether, Internal, Json, Parameters, Problem, Refusal, Runtime,
     Verdict, Verdicts,
@@ -25,12 +25,7 @@ const MAX_ACTOR: usize = 64;
 
 /// The function's routes.
 pub fn router<R: Runtime>(app: App<R>) -> Router {
-    let routes = table()
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| {
-            router.route(path, methods)
-        });
-    closed(routes).with_state(app)
+    routes(table()).with_state(app)
 }
 
 /// Every path with its methods; a test compares it with `docs/openapi.json`.
@@ -144,13 +139,7 @@ fn paged(
     filter: Filter,
     order: Order,
 ) -> Result<Query, Problem> {
-    let limit = given.one("limit", |text| {
-        let limit = text.parse().ok();
-        let fits = |limit: &usize| (1..=MAX_LIMIT).contains(limit);
-        limit
-            .filter(fits)
-            .ok_or_else(|| Refusal::from("a limit is a number from 1 to 500"))
-    });
+    let limit = given.limit(MAX_LIMIT);
     let mut query = Query {
         filter,
         order,
@@ -158,15 +147,7 @@ fn paged(
         cursor: None,
     };
     // Last, for it has to fit all the others.
-    query.cursor = given
-        .one("cursor", |text| {
-            match (text, query.resume(&caller.account, text)) {
-                ("", _) => Ok(None),
-                (_, None) => Err("not a cursor of this list".into()),
-                (_, cursor) => Ok(cursor),
-            }
-        })
-        .flatten();
+    query.cursor = given.cursor(|text| query.resume(&caller.account, text));
     given.finish()?;
     Ok(query)
 }

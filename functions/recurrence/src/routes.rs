@@ -6,7 +6,7 @@ use axum::routing::post;
 use docket_api::occurrences::{APP, PATH};
 use docket_api::{NextOccurrence, OccurrenceDone};
 use docket_domain::{Event, EventKind};
-use docket_service::serve::{closed, log_background};
+use docket_service::serve::{log_background, routes};
 use docket_service::{Delivered, Runtime, Verdict};
 use docket_sidecar::Error;
 use http::StatusCode;
@@ -15,8 +15,7 @@ use crate::App;
 
 /// The function's routes.
 pub fn router<R: Runtime>(app: App<R>) -> Router {
-    let router = Router::new().route("/internal/recurrence/task-events", post(task_event));
-    closed(router).with_state(app)
+    routes([("/internal/recurrence/task-events", post(task_event))]).with_state(app)
 }
 
 async fn task_event<R: Runtime>(

@@ -9,7 +9,7 @@ use docket_api::reminders::{
 };
 use docket_domain::reminders::{Followed, Plan, TaskState, plan_key};
 use docket_domain::{Event, FieldErrorCode, Instant};
-use docket_service::serve::{closed, log_background};
+use docket_service::serve::{log_background, routes};
 use docket_service::{Delivered, Internal, Json, Problem, Runtime, Verdict};
 use docket_sidecar::Error;
 use serde::Serialize;
@@ -29,14 +29,15 @@ const MAX_NOTIFICATION: usize = 64;
 
 /// The function's routes.
 pub fn router<R: Runtime>(app: App<R>) -> Router {
-    let router = Router::new()
-        .route("/internal/reminders/task-events", post(task_event))
-        .route("/internal/reminders/reminder-sweep", post(sweep))
-        .route(SNOOZE, post(snooze))
-        .route(SETTINGS, post(settings))
-        .route(LEDGER, post(ledger))
-        .route("/job/{name}", post(job));
-    closed(router).with_state(app)
+    routes([
+        ("/internal/reminders/task-events", post(task_event)),
+        ("/internal/reminders/reminder-sweep", post(sweep)),
+        (SNOOZE, post(snooze)),
+        (SETTINGS, post(settings)),
+        (LEDGER, post(ledger)),
+        ("/job/{name}", post(job)),
+    ])
+    .with_state(app)
 }
 
 async fn task_event<R: Runtime>(

@@ -36,29 +36,15 @@ pub(super) async fn list<R: Runtime>(
 }
 
 fn question(mut given: Parameters, account: &AccountId) -> Result<Query, Problem> {
-    let unread = given.one("unread", |text| {
-        text.parse::<bool>()
-            .map_err(|_| "it is true or false".into())
-    });
-    let limit = given.one("limit", |text| {
-        let limit = text.parse().ok();
-        limit
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or("a limit is a number from 1 to 200".into())
-    });
+    let unread = given.flag("unread");
+    let limit = given.limit(MAX_LIMIT);
     let unread = unread.unwrap_or(false);
-    let before = given.one("cursor", |text| {
-        match (text, resume(account, unread, text)) {
-            ("", _) => Ok(None),
-            (_, None) => Err("not a cursor of this list".into()),
-            (_, before) => Ok(before),
-        }
-    });
+    let before = given.cursor(|text| resume(account, unread, text));
     given.finish()?;
     Ok(Query {
         unread,
         limit: limit.unwrap_or(DEFAULT_LIMIT),
-        before: before.flatten(),
+        before,
     })
 }
 

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
-use docket_service::serve::closed;
+use docket_service::serve::routes;
 use docket_service::{Internal, Problem, Runtime};
 use docket_sidecar::Error;
 use serde_json::json;
@@ -18,12 +18,7 @@ use crate::App;
 
 /// The function's routes.
 pub fn router<R: Runtime>(app: App<R>) -> Router {
-    let routes = table()
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| {
-            router.route(path, methods)
-        });
-    closed(routes).with_state(app)
+    routes(table()).with_state(app)
 }
 
 /// Every path with its methods. What people may call of it is in `docs/openapi.json`; a test compares both.

@@ -3,9 +3,8 @@
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use docket_api::ChangePage;
-use docket_domain::FieldErrorCode;
 use docket_domain::changes::{DEFAULT_LIMIT, MAX_LIMIT, Query, Since};
-use docket_service::{Caller, Parameters, Problem, Refusal, Runtime};
+use docket_service::{Caller, Parameters, Problem, Runtime};
 
 use crate::App;
 
@@ -27,15 +26,7 @@ fn changes_query(mut given: Parameters) -> Result<Query, Problem> {
         let since = text.parse().ok().and_then(Since::parse);
         since.ok_or("since is 0, or what `next` was in the last answer".into())
     });
-    let limit = given.one("limit", |text| {
-        let limit = text.parse().ok();
-        let refusal = || {
-            let detail = format!("a limit is a number from 1 to {MAX_LIMIT}");
-            Refusal::new(FieldErrorCode::Invalid, detail)
-        };
-        let fits = |limit: &usize| (1..=MAX_LIMIT).contains(limit);
-        limit.filter(fits).ok_or_else(refusal)
-    });
+    let limit = given.limit(MAX_LIMIT);
     given.finish()?;
     Ok(Query {
         since: since.unwrap_or_default(),

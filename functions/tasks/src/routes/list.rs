@@ -48,8 +48,8 @@ fn read(mut given: Parameters, account: &AccountId) -> Result<Query, Problem> {
         tags: given.many("tag", tag),
         due_after: given.one("due_after", instant),
         due_before: given.one("due_before", instant),
-        overdue: given.one("overdue", boolean),
-        recurring: given.one("recurring", boolean),
+        overdue: given.flag("overdue"),
+        recurring: given.flag("recurring"),
         parent: given.one("parent", parent),
         time_zone,
     };
@@ -60,17 +60,11 @@ fn read(mut given: Parameters, account: &AccountId) -> Result<Query, Problem> {
     let mut query = Query {
         filter,
         order: given.one("sort", order).unwrap_or_default(),
-        limit: given.one("limit", limit).unwrap_or(DEFAULT_LIMIT),
+        limit: given.limit(MAX_LIMIT).unwrap_or(DEFAULT_LIMIT),
         cursor: None,
     };
     // Last, for it has to fit all the others.
-    query.cursor = given
-        .one("cursor", |text| match (text, query.resume(account, text)) {
-            ("", _) => Ok(None),
-            (_, None) => Err("not a cursor of this list".into()),
-            (_, cursor) => Ok(cursor),
-        })
-        .flatten();
+    query.cursor = given.cursor(|text| query.resume(account, text));
     given.finish()?;
     Ok(query)
 }
@@ -107,10 +101,6 @@ fn tag(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
-fn boolean(text: &str) -> Result<bool, Refusal> {
-    text.parse().map_err(|_| "it is true or false".into())
-}
-
 fn parent(text: &str) -> Result<TaskId, Refusal> {
     TaskId::parse(text).ok_or("it is the id of a task".into())
 }
@@ -119,11 +109,4 @@ fn order(text: &str) -> Result<Order, Refusal> {
     Order::parse(text).ok_or(
         "an order is due, priority, created, updated, title or position, with a - before it to reverse it".into(),
     )
-}
-
-fn limit(text: &str) -> Result<usize, Refusal> {
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        .ok_or("a limit is a number from 1 to 200".into())
 }
