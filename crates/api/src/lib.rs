@@ -2,6 +2,7 @@
 //!
 //! Functions use these very types, so whatever is said of them is said of the wire.
 
+pub mod accounts;
 pub mod audit;
 mod batch;
 mod changes;

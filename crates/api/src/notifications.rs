@@ -1,4 +1,4 @@
-//! The inbox, what became of reminders, and the event that open clients get.
+//! The inbox, what became of reminders, the event that open clients get, and what `accounts` asks by service invocation.
 
 use docket_domain::inbox::{Content, Notification, NotificationId};
 use docket_domain::{AccountId, Instant};
@@ -12,6 +12,38 @@ use crate::reminders::ReminderState;
 pub const SOURCE: &str = "/docket/notifications";
 /// The type of [`created`].
 pub const NOTIFICATION_CREATED: &str = "notification-created";
+
+/// The app that `accounts` asks.
+pub const APP: &str = "notifications";
+/// Where [`NewSettings`](crate::reminders::NewSettings) go; answered with [`Taken`].
+pub const SETTINGS: &str = "/internal/notifications/settings";
+/// Where an [`AccountMail`] goes; answered with [`Taken`].
+pub const MAILS: &str = "/internal/notifications/mails";
+
+/// A mail about the account itself. It is sent whatever the account's preferences are, at once, and tried again as other
+/// mails are. It may be asked for again under its id, and is sent once.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AccountMail {
+    /// Whose account.
+    pub account: AccountId,
+    /// What a second request is known by: at most 64 letters, digits, `-` and `_`.
+    pub id: String,
+    /// The address that it goes to.
+    pub to: String,
+    /// One line.
+    pub subject: String,
+    /// What it says, as HTML.
+    pub html: String,
+    /// When what it says is of no use any more: it is not tried after that.
+    pub until: Instant,
+}
+
+/// The answer.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Taken {
+    /// Whether that will be done. `false` for a mail when no mail server is set up.
+    pub taken: bool,
+}
 
 /// A page of the inbox.
 #[derive(Clone, Debug, JsonSchema, Serialize)]

@@ -13,6 +13,8 @@ pub enum Code {
     Malformed,
     /// 401: no access token, or one that does not count.
     Unauthorized,
+    /// 403: known, but not allowed to do that.
+    Forbidden,
     /// 404: there is no such thing, or it is somebody else's.
     NotFound,
     /// 405: the thing cannot do that.
@@ -29,6 +31,8 @@ pub enum Code {
     Invalid,
     /// 422: the Idempotency-Key was used for another request.
     IdempotencyKeyReused,
+    /// 429: too many of them; Retry-After says when to try again.
+    TooManyRequests,
     /// 500: our fault.
     Internal,
     /// 503: for now; Retry-After says when to try again.
@@ -43,6 +47,7 @@ impl Code {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
@@ -50,6 +55,7 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -61,6 +67,7 @@ impl Code {
         match self {
             Self::Malformed => "The request cannot be read",
             Self::Unauthorized => "A valid access token is needed",
+            Self::Forbidden => "That is not allowed",
             Self::NotFound => "There is no such thing",
             Self::MethodNotAllowed => "The method does not fit",
             Self::Conflict => "The change does not fit with what is there",
@@ -69,6 +76,7 @@ impl Code {
             Self::UnsupportedMediaType => "The body is of the wrong type",
             Self::Invalid => "Some values break a rule",
             Self::IdempotencyKeyReused => "The key was used for another request",
+            Self::TooManyRequests => "Too many requests",
             Self::Internal => "Something went wrong here",
             Self::Unavailable => "Not available for the moment",
             Self::Timeout => "It took too long",

@@ -64,8 +64,22 @@ impl EventKind {
 pub struct Actor {
     /// What kind of doer.
     pub kind: ActorKind,
-    /// Which: an account for a person, a token's name for an agent.
+    /// Which: an account for a person, a token's id for an agent.
     pub id: String,
+    /// An agent token's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Actor {
+    /// A doer without a name.
+    pub fn new(kind: ActorKind, id: impl Into<String>) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+            name: None,
+        }
+    }
 }
 
 /// The kinds of doers.
@@ -74,6 +88,8 @@ pub struct Actor {
 pub enum ActorKind {
     /// A person, through the API or the web client.
     Person,
+    /// A program with an agent token of a person.
+    Agent,
     /// The function `recurrence`, for the person whose task came back.
     Recurrence,
     /// Another system that shares a key with Docket, through the task inbox.
@@ -85,6 +101,7 @@ impl ActorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Person => "person",
+            Self::Agent => "agent",
             Self::Recurrence => "recurrence",
             Self::System => "system",
         }

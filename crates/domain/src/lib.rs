@@ -4,6 +4,7 @@
 //! [`Shelf::apply`] with the time and some entropy as arguments, stores what changed in one transaction, and
 //! publishes the events that came out.
 
+pub mod account_deleted;
 pub mod agenda;
 pub mod audit;
 pub mod base32;
@@ -21,10 +22,12 @@ pub mod mail;
 pub mod outbox;
 mod parent;
 pub mod preferences;
+pub mod rate;
 pub mod recurrence;
 pub mod reminder_due;
 pub mod reminders;
 mod schema;
+pub mod scope;
 pub mod shelf;
 pub mod task;
 pub mod task_inbox;
@@ -33,5 +36,6 @@ pub use command::{Command, FieldError, FieldErrorCode, Known, NewTask, Rejection
 pub use event::{Actor, ActorKind, Event, EventKind};
 pub use ids::{AccountId, Entropy, TaskId};
 pub use instant::Instant;
+pub use scope::{Scope, Scopes};
 pub use shelf::{Book, Context, Segment, Shelf};
 pub use task::Task;

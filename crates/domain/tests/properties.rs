@@ -68,10 +68,7 @@ fn single() -> impl Strategy<Value = Step> {
 fn context(n: u128) -> Context {
     Context {
         account: AccountId::parse("ann").unwrap(),
-        actor: Actor {
-            kind: ActorKind::Person,
-            id: "ann".to_owned(),
-        },
+        actor: Actor::new(ActorKind::Person, "ann"),
         now: Instant::from_millis(1_790_000_000_000 + n as i64).unwrap(),
         entropy: Entropy(n),
         if_version: None,

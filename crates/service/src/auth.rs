@@ -236,10 +236,7 @@ fn caller(claims: &Claims) -> Result<Caller, Problem> {
     }
     let account =
         AccountId::parse(&claims.sub).ok_or_else(|| unauthorized("a token without an account"))?;
-    let actor = Actor {
-        kind: ActorKind::Person,
-        id: account.to_string(),
-    };
+    let actor = Actor::new(ActorKind::Person, account.as_str());
     Ok(Caller { account, actor })
 }
 

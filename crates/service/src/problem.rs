@@ -56,6 +56,14 @@ impl Problem {
         }
     }
 
+    /// It was asked for too often; in `retry_after` seconds it may be asked for again.
+    pub fn too_many(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(Code::TooManyRequests, detail)
+        }
+    }
+
     /// Something that must not happen did; `cause` is for the log.
     pub fn internal(cause: impl Display) -> Self {
         Self {

@@ -203,10 +203,7 @@ impl Import {
     fn rules(&self, task: &NewTask) -> Result<(), String> {
         let context = Context {
             account: AccountId::parse("import").ok_or_else(String::new)?,
-            actor: Actor {
-                kind: ActorKind::Person,
-                id: String::new(),
-            },
+            actor: Actor::new(ActorKind::Person, ""),
             now: Instant::MIN,
             entropy: Entropy(0),
             if_version: None,

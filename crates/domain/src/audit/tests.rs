@@ -24,10 +24,7 @@ fn event(seq: u64) -> Event {
         account: ann(),
         seq,
         at: Instant::from_millis(1_000 * seq as i64).unwrap(),
-        actor: Actor {
-            kind: kind_of_actor,
-            id: id.to_owned(),
-        },
+        actor: Actor::new(kind_of_actor, id),
         task_id,
         changes: json!({ "title": { "from": "a", "to": "b" } })
             .as_object()

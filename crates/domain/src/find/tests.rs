@@ -23,10 +23,7 @@ fn at(text: &str) -> Instant {
 fn apply(shelf: &mut Shelf, n: u128, command: &Command) -> TaskId {
     let context = Context {
         account: ann(),
-        actor: Actor {
-            kind: ActorKind::Person,
-            id: "ann".to_owned(),
-        },
+        actor: Actor::new(ActorKind::Person, "ann"),
         now: at(NOW).plus_millis(n as i64),
         entropy: Entropy(n),
         if_version: None,

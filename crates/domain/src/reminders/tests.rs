@@ -38,10 +38,7 @@ fn event(seq: u64, kind: EventKind, time: &str, task: &Value) -> Event {
         account: AccountId::parse("ann").unwrap(),
         seq,
         at: at(time),
-        actor: Actor {
-            kind: ActorKind::Person,
-            id: "ann".to_owned(),
-        },
+        actor: Actor::new(ActorKind::Person, "ann"),
         task_id: TaskId::parse("0-90tj1f2kwhvp").unwrap(),
         changes: Map::new(),
         task: whole,

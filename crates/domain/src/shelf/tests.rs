@@ -13,10 +13,7 @@ const NOW: &str = "2026-11-23T08:00:00Z";
 fn context(n: u128) -> Context {
     Context {
         account: AccountId::parse("ann").unwrap(),
-        actor: Actor {
-            kind: ActorKind::Person,
-            id: "ann".to_owned(),
-        },
+        actor: Actor::new(ActorKind::Person, "ann"),
         now: Instant::parse(NOW).unwrap().plus_millis(n as i64),
         entropy: Entropy(n),
         if_version: None,

@@ -51,10 +51,7 @@ fn check(rule: &str) -> Result<String, String> {
 fn context() -> Context {
     Context {
         account: AccountId::parse("ann").unwrap(),
-        actor: Actor {
-            kind: ActorKind::Person,
-            id: "ann".to_owned(),
-        },
+        actor: Actor::new(ActorKind::Person, "ann"),
         now: Instant::parse(NOW).unwrap(),
         entropy: Entropy(1),
         if_version: None,

@@ -112,10 +112,7 @@ async fn sender<R: Runtime>(
                     "the signature is not that of a trusted system",
                 ));
             }
-            let actor = Actor {
-                kind: ActorKind::System,
-                id: SYSTEM.to_owned(),
-            };
+            let actor = Actor::new(ActorKind::System, SYSTEM);
             Ok(Caller { account, actor })
         }
         _ => Err(unauthorized(

@@ -15,10 +15,7 @@ pub(super) async fn create<R: Runtime>(
 ) -> Result<axum::Json<NextOccurrence>, Problem> {
     let caller = Caller {
         account: done.account,
-        actor: Actor {
-            kind: ActorKind::Recurrence,
-            id: "recurrence".to_owned(),
-        },
+        actor: Actor::new(ActorKind::Recurrence, "recurrence"),
     };
     let recur = Command::Recur {
         task: done.task_id,
