@@ -66,6 +66,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	client  *kgo.Client
 	admin   *kadm.Client
+	members *members
 	address string
 	lock    *os.File
 }
@@ -104,6 +105,7 @@ func Open(ctx context.Context, config Config) (_ *Broker, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDamaged, err), listener.Close())
 	}
+	b.watch()
 	// The client's cache of topics would hide from Trim what was made a moment ago.
 	if b.client, err = kgo.NewClient(kgo.SeedBrokers(b.address), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
 		return nil, err
@@ -123,19 +125,29 @@ func (b *Broker) Address() string {
 	return b.address
 }
 
-// Run trims old records from time to time until ctx ends.
+// Run trims old records and removes dead members of groups from time to time until ctx ends.
 func (b *Broker) Run(ctx context.Context) {
-	ticker := time.NewTicker(trimInterval)
-	defer ticker.Stop()
+	trim, expiry := time.NewTicker(trimInterval), time.NewTicker(expiryInterval)
+	defer trim.Stop()
+	defer expiry.Stop()
+	b.trim(ctx)
 	for {
-		if err := b.Trim(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			b.config.Log.Warn("old records could not be trimmed", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-trim.C:
+			b.trim(ctx)
+		case <-expiry.C:
+			if err := b.expire(ctx); err != nil && ctx.Err() == nil {
+				b.config.Log.Warn("dead members of groups could not be removed", "error", err)
+			}
 		}
+	}
+}
+
+func (b *Broker) trim(ctx context.Context) {
+	if err := b.Trim(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		b.config.Log.Warn("old records could not be trimmed", "error", err)
 	}
 }
 
