@@ -17,8 +17,6 @@ pub struct History {
     pub changes: Vec<Change>,
     /// How many records repeat an event.
     pub duplicates: usize,
-    /// How many events came for the first time after a later one of their account.
-    pub late: usize,
 }
 
 /// One event of `task-events`.
@@ -41,25 +39,8 @@ impl History {
     /// # Errors
     /// The broker does not answer, or an event is not as it must be.
     pub async fn read(stack: &Stack, account: &Account) -> Result<Self> {
-        let history = Self::read_with_late(stack, account).await?;
-        ensure!(
-            history.late == 0,
-            "{}: {} events came late",
-            account.id,
-            history.late
-        );
-        Ok(history)
-    }
-
-    /// Reads it as [`Self::read`] does, but bears events that came late, and counts them. Dapr's producer has several
-    /// requests under way; when the broker is killed, it may repeat one after a later one.
-    ///
-    /// # Errors
-    /// See [`Self::read`].
-    pub async fn read_with_late(stack: &Stack, account: &Account) -> Result<Self> {
-        let (functions, again, late) = delivered(stack, TASK_EVENTS, account).await?;
-        let (clients, updates_again, updates_late) =
-            delivered(stack, TASK_UPDATES, account).await?;
+        let (functions, again) = delivered(stack, TASK_EVENTS, account).await?;
+        let (clients, updates_again) = delivered(stack, TASK_UPDATES, account).await?;
         ensure!(
             functions.len() == clients.len(),
             "{} events in {TASK_EVENTS}, {} in {TASK_UPDATES}",
@@ -73,7 +54,6 @@ impl History {
         Ok(Self {
             changes,
             duplicates: again + updates_again,
-            late: late + updates_late,
         })
     }
 
@@ -123,12 +103,8 @@ impl History {
     }
 }
 
-/// An account's events in a topic, each once, by their numbers; how many records repeat one, and how many came late.
-async fn delivered(
-    stack: &Stack,
-    topic: &str,
-    account: &Account,
-) -> Result<(Vec<Value>, usize, usize)> {
+/// An account's events in a topic, each once, in order; and how many records repeat one.
+async fn delivered(stack: &Stack, topic: &str, account: &Account) -> Result<(Vec<Value>, usize)> {
     let query = Query {
         account: Some(account.id.clone()),
         ..Query::all(topic)
@@ -136,8 +112,7 @@ async fn delivered(
     let mut records = events::collect(&stack.brokers(), &query).await?;
     records.sort_by_key(|record| (record.partition, record.offset));
     let mut seen: BTreeMap<String, Value> = BTreeMap::new();
-    let mut by_number: BTreeMap<u64, Value> = BTreeMap::new();
-    let (mut duplicates, mut late) = (0, 0);
+    let (mut in_order, mut duplicates) = (Vec::new(), 0);
     let partition = records.first().map(|record| record.partition);
     for record in records {
         let event = record.body;
@@ -161,30 +136,17 @@ async fn delivered(
             duplicates += 1;
             continue;
         }
+        let expected = in_order.len() as u64 + 1;
         let seq = event.pointer("/data/seq").and_then(Value::as_u64);
-        let seq = seq.with_context(|| format!("{topic}: no number in {event}"))?;
-        if by_number
-            .last_key_value()
-            .is_some_and(|(last, _)| *last > seq)
-        {
-            late += 1;
-        }
+        ensure!(
+            seq == Some(expected),
+            "{topic}, account {}: number {seq:?} comes where {expected} is due",
+            account.id
+        );
         seen.insert(id, own(&event));
-        let other = by_number.insert(seq, event);
-        ensure!(
-            other.is_none(),
-            "{topic}, account {}: two events have the number {seq}",
-            account.id
-        );
+        in_order.push(event);
     }
-    for (seq, expected) in by_number.keys().zip(1..) {
-        ensure!(
-            *seq == expected,
-            "{topic}, account {}: number {seq} comes where {expected} is due",
-            account.id
-        );
-    }
-    Ok((by_number.into_values().collect(), duplicates, late))
+    Ok((in_order, duplicates))
 }
 
 /// The event without what the sidecar adds to each delivery, its numbers by their value: who keeps an event on its way

@@ -125,8 +125,6 @@ pub struct Figures {
     pub events: usize,
     /// Records that repeat an event.
     pub duplicates: usize,
-    /// Events that came after a later one of their account.
-    pub late: usize,
 }
 
 /// Has everybody write until [`Progress::stop`] and the plan allow them to end.
@@ -378,7 +376,7 @@ impl Work {
     pub async fn check(&self, stack: &Stack) -> Result<Figures> {
         let mut figures = Figures::default();
         for (account, deeds) in &self.accounts {
-            let history = History::read_with_late(stack, account).await?;
+            let history = History::read(stack, account).await?;
             figures.happened +=
                 compare(deeds, &history).with_context(|| format!("account {}", account.id))?;
             history.matches_the_api(account).await?;
@@ -386,7 +384,6 @@ impl Work {
             figures.accepted += deeds.records.iter().map(|r| r.steps.len()).sum::<usize>();
             figures.events += history.changes.len();
             figures.duplicates += history.duplicates;
-            figures.late += history.late;
         }
         Ok(figures)
     }
@@ -499,7 +496,6 @@ mod tests {
         let history = |changes: &[&Change]| History {
             changes: changes.iter().map(|change| (*change).clone()).collect(),
             duplicates: 0,
-            late: 0,
         };
         let first = change("task-created", "1", "a", 1);
         let second = change("task-completed", "1", "a", 2);

@@ -30,9 +30,9 @@ pub struct Slot {
     pub account: AccountId,
     /// The account's slot before this one, if it has had one.
     pub after: Option<Taken>,
-    /// When the change was made.
+    /// When the change was made, or when somebody who delivers for long said that he is at it.
     pub at: Instant,
-    /// The events, in the order of their sequence numbers.
+    /// The events that are to be published, in the order of their sequence numbers.
     pub events: Vec<Event>,
 }
 

@@ -26,7 +26,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use jwt_compact::alg::Ed25519;
 use jwt_compact::{AlgorithmExt as _, Header, TimeOptions};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -85,6 +85,10 @@ pub struct World {
     pub transactions: VecDeque<Fault>,
     /// For the next publishings.
     pub publishings: VecDeque<Fault>,
+    /// How long each publishing takes, in microseconds.
+    pub publishing_micros: i64,
+    /// The most events of one key that came in one publishing.
+    pub most_of_a_key: usize,
     /// Nothing answers at all.
     pub away: bool,
     /// How many bytes an answer may have, if that is bounded.
@@ -143,13 +147,12 @@ impl Fake {
 
     /// The ids of the events of a topic, in the order of their first publishing.
     pub fn events(&self, topic: &str) -> Vec<Value> {
-        let mut seen = Vec::new();
-        for (t, event) in &self.world().published {
-            if t == topic && !seen.contains(event) {
-                seen.push(event.clone());
-            }
-        }
-        seen
+        let world = self.world();
+        let published = world.published.iter().filter(|(t, _)| t == topic);
+        let mut seen = BTreeSet::new();
+        let first = |event: &&Value| seen.insert(event.to_string());
+        let events = published.map(|(_, event)| event).filter(first);
+        events.cloned().collect()
     }
 
     /// The keys that begin with `prefix`.
@@ -199,6 +202,7 @@ impl Fake {
         let fault = if path.ends_with("/transaction") {
             world.transactions.pop_front()
         } else if path.contains("/publish/") {
+            world.micros += world.publishing_micros;
             world.publishings.pop_front()
         } else if path.contains("/jobs/") {
             world.schedulings.pop_front()
@@ -292,9 +296,13 @@ impl World {
             return done;
         }
         if let Some(topic) = path.strip_prefix("/v1.0-alpha1/publish/bulk/pubsub/") {
-            let events = body
-                .as_array()
-                .unwrap()
+            let entries = body.as_array().unwrap();
+            let key = |entry: &Value| entry["metadata"]["partitionKey"].to_string();
+            for entry in entries {
+                let same = entries.iter().filter(|other| key(other) == key(entry));
+                self.most_of_a_key = self.most_of_a_key.max(same.count());
+            }
+            let events = entries
                 .iter()
                 .map(|entry| (topic.to_owned(), entry["event"].clone()));
             self.published.extend(events);

@@ -39,7 +39,8 @@ impl Message {
 }
 
 impl<T: Transport> Sidecar<T> {
-    /// Publishes messages in their order. When it returns without an error, the broker has all of them.
+    /// Publishes messages. When it returns without an error, the broker has all of them, in their order unless it was down
+    /// meanwhile: Dapr's producer has several requests under way, and repeats one after later ones.
     ///
     /// # Errors
     /// See [`Error`]; any of the messages may have been published.

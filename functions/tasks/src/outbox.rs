@@ -6,11 +6,15 @@
 //!
 //! If the account's slot before is still taken, another instance is delivering it: this one looks again until it is
 //! free. What nobody delivered, the sweep does. So an event may be published twice, but never before an earlier one of
-//! its account.
+//! its account. For the same reason a call has one event of an account at most: see [`Outbox::publish`].
+//!
+//! A slot may have thousands of events, and each waits for the one before. So a batch takes a turn of some milliseconds and
+//! leaves the rest to the next one, as far as others wait too; a slot that takes longer is shortened in the state by what
+//! is published; and nobody goes on for so long that the host would end him: the next request takes over, or the sweep.
 
 use docket_domain::event::{TASK_EVENTS, TASK_UPDATES};
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
-use docket_domain::{AccountId, Entropy};
+use docket_domain::{AccountId, Entropy, Event, Instant};
 use docket_service::Runtime;
 use docket_service::serve::log_background;
 use docket_sidecar::{Error, Etag, Item, Message, Operation, Sidecar};
@@ -37,9 +41,19 @@ const SWEEP_BYTES: usize = 32 * 1024 * 1024;
 const GATHER: Duration = Duration::from_millis(4);
 /// The longest time between two looks at a slot that another instance holds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
-/// How many events leave in one call, and how many bytes they have at most, unless a single one has more.
-const EVENTS: usize = 100;
+/// How many bytes the events of one call have at most, unless a single one has more.
 const EVENT_BYTES: usize = 2 * 1024 * 1024;
+/// How long a batch publishes before others have their turn.
+const TURN: Duration = Duration::from_millis(100);
+/// How old the first slot of an account that somebody delivers may become before he shortens or renews it: less than
+/// the grace time, so that the sweep leaves the account to him.
+const RENEWAL_MILLIS: i64 = 1_000;
+/// How long a request delivers for its instance before another one takes over, and how long at most if none comes. Hosts
+/// end what goes on for too long after its answer; ours after a minute.
+const SHIFT: Duration = Duration::from_secs(15);
+const LONGEST_SHIFT: Duration = Duration::from_secs(30);
+/// How long a sweep goes on: hosts end requests too, ours after half a minute.
+const SWEEP: Duration = Duration::from_secs(15);
 /// Of how many accounts an instance remembers the last change that it delivered.
 const REMEMBERED: usize = 256;
 
@@ -52,15 +66,6 @@ pub struct Held {
     pub entry: Slot,
     /// How many bytes that takes as JSON.
     pub bytes: usize,
-}
-
-impl Held {
-    fn taken(&self) -> Taken {
-        Taken {
-            slot: self.slot,
-            change: self.entry.change.clone(),
-        }
-    }
 }
 
 /// Publishes and frees slots.
@@ -77,8 +82,9 @@ struct Queue {
     waiting: VecDeque<Held>,
     /// What waits for a slot that another instance holds.
     blocked: Blocked,
-    /// Whether a request is at it.
-    attended: bool,
+    /// The number of the request that is at it, or was last, and until when that is for it to do.
+    shift: u64,
+    shift_ends: Duration,
     /// The last change that was delivered of an account: what comes right after it need not look for its slot.
     delivered: HashMap<AccountId, String>,
     /// Whether a sweep is under way: while the broker is away, sweeps take longer than they are apart.
@@ -107,24 +113,30 @@ impl<R: Runtime> Outbox<R> {
     /// Delivers the events of a change that was just stored, unless another request of this instance is delivering
     /// already and takes them along.
     pub async fn deliver(&self, held: Held) {
-        {
+        let began = self.runtime.elapsed();
+        let attending = {
             let mut queue = self.queue();
             queue.waiting.push_back(held);
-            if std::mem::replace(&mut queue.attended, true) {
+            if began < queue.shift_ends {
                 return;
             }
-        }
-        let mut attending = Attending {
-            outbox: self,
-            over: false,
+            queue.shift += 1;
+            queue.shift_ends = began + SHIFT;
+            Attending {
+                outbox: self,
+                shift: queue.shift,
+            }
         };
         while let Some(batch) = attending.next() {
             match self.deliver_batch(chains(batch)).await {
-                Ok(Delivered { freed, blocked }) => self.look_again(freed > 0, blocked),
+                Ok(delivered) => self.look_again(delivered),
                 // Nothing is lost: the slots stay taken, and the sweep finds them.
                 Err(error) => {
                     log_background("warn", &format!("left to the sweep: {}", describe(&error)));
                 }
+            }
+            if self.runtime.elapsed() >= began + LONGEST_SHIFT {
+                return attending.hand_over();
             }
             if let Some(pause) = attending.pause() {
                 self.runtime.sleep(pause).await;
@@ -132,11 +144,17 @@ impl<R: Runtime> Outbox<R> {
         }
     }
 
-    /// Keeps what is blocked for another look: soon at first, then less and less often. What is kept already waits no
-    /// longer for it.
-    fn look_again(&self, progress: bool, blocked: Vec<Held>) {
+    /// Keeps what is left for the next batch, and what is blocked for another look: soon at first, then less and less
+    /// often. What is kept already waits no longer for it.
+    fn look_again(&self, delivered: Delivered) {
+        let Delivered {
+            freed,
+            left,
+            blocked,
+        } = delivered;
         let now = self.runtime.elapsed();
         let mut queue = self.queue();
+        put_back(&mut queue.waiting, left);
         let all = &mut queue.blocked;
         if blocked.is_empty() {
             if all.held.is_empty() {
@@ -144,7 +162,7 @@ impl<R: Runtime> Outbox<R> {
             }
             return;
         }
-        all.pause = if progress {
+        all.pause = if freed > 0 {
             GATHER
         } else {
             (all.pause * 2).clamp(GATHER, LONGEST_PAUSE)
@@ -155,18 +173,24 @@ impl<R: Runtime> Outbox<R> {
         all.held.extend(blocked);
     }
 
-    /// Publishes and frees what of the chains can be.
+    /// Publishes and frees what of the chains can be within a turn.
     async fn deliver_batch(&self, chains: Vec<Vec<Held>>) -> Result<Delivered, Error> {
         let (ready, blocked) = self.ready(chains).await?;
-        self.publish(&ready).await?;
-        self.free(&ready).await?;
-        self.remember(&ready);
-        let freed = ready.iter().map(Vec::len).sum();
+        let published = self.publish(&ready).await?;
+        let (done, left): (Vec<_>, Vec<_>) = ready
+            .into_iter()
+            .map(|chain| split(chain, published))
+            .unzip();
+        let left = self.free(&done, left).await?;
+        self.remember(&done);
         // What has waited for so long that a sweep looks at it is the sweep's.
         let late = self.runtime.now().plus_millis(-GRACE_MILLIS);
         let young = |held: &Held| held.entry.at > late;
-        let blocked = blocked.into_iter().filter(young).collect();
-        Ok(Delivered { freed, blocked })
+        Ok(Delivered {
+            freed: done.iter().map(Vec::len).sum(),
+            left,
+            blocked: blocked.into_iter().filter(young).collect(),
+        })
     }
 
     /// Cuts each chain off where the slot before is still taken by a change that is not in the chain.
@@ -187,17 +211,16 @@ impl<R: Runtime> Outbox<R> {
                 }
             }
         }
-        let taken: HashSet<String> = self
-            .still_taken(&unsure)
-            .await?
-            .into_iter()
-            .map(|(taken, _)| taken.change)
-            .collect();
+        let slots = unsure.iter().map(|taken| taken.slot).collect();
+        let holders = self.holders(slots).await?;
         let (mut ready, mut blocked) = (Vec::with_capacity(chains.len()), Vec::new());
         for mut chain in chains {
             let is_blocked = |held: &Held| {
                 let after = held.entry.after.as_ref();
-                after.is_some_and(|after| taken.contains(&after.change))
+                after.is_some_and(|after| {
+                    let holder = holders.get(&after.slot);
+                    holder.is_some_and(|holder| holder.change == after.change)
+                })
             };
             let cut = chain.iter().position(is_blocked).unwrap_or(chain.len());
             blocked.extend(chain.drain(cut..));
@@ -208,10 +231,33 @@ impl<R: Runtime> Outbox<R> {
         Ok((ready, blocked))
     }
 
-    /// Publishes the events of the chains, each account's in order.
-    async fn publish(&self, chains: &[Vec<Held>]) -> Result<(), Error> {
+    /// Publishes events of the chains, each account's in order, for a turn; gives how many of each chain at most.
+    ///
+    /// A call has one event of an account, and the next leaves when that call was answered. Dapr's producer has several
+    /// requests under way: when a broker dies, it may put down messages of one after those of a later one.
+    async fn publish(&self, chains: &[Vec<Held>]) -> Result<usize, Error> {
+        let began = self.runtime.elapsed();
+        let mut chains: Vec<_> = chains
+            .iter()
+            .map(|chain| chain.iter().flat_map(|held| &held.entry.events))
+            .collect();
+        let mut published = 0;
+        loop {
+            let round: Vec<&Event> = chains.iter_mut().filter_map(Iterator::next).collect();
+            if round.is_empty() {
+                return Ok(published);
+            }
+            self.publish_together(&round).await?;
+            published += 1;
+            if self.runtime.elapsed() >= began + TURN {
+                return Ok(published);
+            }
+        }
+    }
+
+    /// Publishes events of different accounts.
+    async fn publish_together(&self, events: &[&Event]) -> Result<(), Error> {
         let mut calls = Calls::default();
-        let events = chains.iter().flatten().flat_map(|held| &held.entry.events);
         for event in events {
             let key = || event.account.to_string();
             let for_functions = Message::new(&event.task_event(), key())?;
@@ -235,34 +281,58 @@ impl<R: Runtime> Outbox<R> {
         .map(drop)
     }
 
-    /// Frees the slots of the chains, each account's in order.
-    async fn free(&self, chains: &[Vec<Held>]) -> Result<(), Error> {
-        let slots: Vec<Taken> = chains.iter().flatten().map(Held::taken).collect();
+    /// Frees the slots of the chains that are done, each account's in order, and renews an account's first that is left
+    /// if it is old: then the state has only what is left of it. Gives what is left, without the accounts with which
+    /// somebody else was faster.
+    async fn free(&self, done: &[Vec<Held>], mut left: Vec<Vec<Held>>) -> Result<Vec<Held>, Error> {
+        let done = || done.iter().flatten();
+        let now = self.runtime.now();
+        let is_old = |held: &&mut Held| held.entry.at <= now.plus_millis(-RENEWAL_MILLIS);
+        let firsts = left.iter_mut().filter_map(|chain| chain.first_mut());
+        let old: Vec<&mut Held> = firsts.filter(is_old).collect();
+        let slots = done().chain(old.iter().map(|held| &**held));
+        let holders = self.holders(slots.map(|held| held.slot).collect()).await?;
         // The etags guard slots that somebody else freed, and another change took, since.
-        let taken = self.still_taken(&slots).await?;
-        if let [(taken, etag)] = taken.as_slice() {
-            return self
-                .sidecar
-                .delete_state(STATE, &slot_key(taken.slot), etag)
-                .await
-                .map(drop);
-        }
-        if taken.is_empty() {
-            return Ok(());
-        }
-        let all: Vec<Operation> = taken
-            .iter()
-            .map(|(t, etag)| Operation::delete(slot_key(t.slot), etag.clone()))
+        let holder = |held: &Held| {
+            let holder = holders.get(&held.slot);
+            holder.filter(|holder| holder.change == held.entry.change)
+        };
+        let freed: Vec<(String, &Etag)> = done()
+            .filter_map(|held| Some((slot_key(held.slot), &holder(held)?.etag)))
             .collect();
-        if self.sidecar.transact(STATE, &all).await.is_err() {
-            // One of them was freed in between: the others one by one, in order.
-            for (taken, etag) in &taken {
-                self.sidecar
-                    .delete_state(STATE, &slot_key(taken.slot), etag)
-                    .await?;
+        let (mut renewals, mut renewed, mut lost) = (Vec::new(), Vec::new(), HashSet::new());
+        for held in old {
+            let account = held.entry.account.clone();
+            match holder(held) {
+                Some(holder) if holder.at == held.entry.at => {
+                    held.entry.at = now;
+                    renewed.push(account);
+                    let (key, etag) = (slot_key(held.slot), holder.etag.clone());
+                    let renewal = Operation::guarded(key, &held.entry, Some(etag));
+                    renewals.push(renewal.map_err(|e| malformed("state transaction", &e))?);
+                }
+                _ => {
+                    lost.insert(account);
+                }
             }
         }
-        Ok(())
+        let together = freed.len() + renewals.len() > 1 || freed.is_empty();
+        let delete =
+            |(key, etag): &(String, &Etag)| Operation::delete(key.clone(), (*etag).clone());
+        let all: Vec<Operation> = freed.iter().map(delete).chain(renewals).collect();
+        let is_written =
+            together && (all.is_empty() || self.sidecar.transact(STATE, &all).await.is_ok());
+        if !is_written {
+            // A single one is freed more quickly so; of many, somebody changed one in between.
+            for (key, etag) in &freed {
+                self.sidecar.delete_state(STATE, key, etag).await?;
+            }
+            lost.extend(renewed);
+        }
+        let left = left.into_iter().flatten();
+        Ok(left
+            .filter(|held| !lost.contains(&held.entry.account))
+            .collect())
     }
 
     fn remember(&self, chains: &[Vec<Held>]) {
@@ -282,26 +352,24 @@ impl<R: Runtime> Outbox<R> {
         }
     }
 
-    /// Which of the slots the same changes still have, in the order asked, with their etags.
-    async fn still_taken(&self, slots: &[Taken]) -> Result<Vec<(Taken, Etag)>, Error> {
+    /// Who holds the slots that are taken.
+    async fn holders(&self, slots: Vec<u16>) -> Result<HashMap<u16, Holder>, Error> {
         #[derive(serde::Deserialize)]
-        struct Holder {
+        struct Stored {
             change: String,
+            at: Instant,
         }
-        let keys: Vec<String> = slots.iter().map(|taken| slot_key(taken.slot)).collect();
+        let keys: Vec<String> = slots.into_iter().map(slot_key).collect();
         let mut holders = HashMap::new();
         self.read(&keys, |Item { key, data, etag }| {
-            if let (Some(data), Some(etag)) = (data, etag) {
-                holders.insert(key, (parse::<Holder>(data.get().as_bytes())?.change, etag));
+            if let (Some(slot), Some(data), Some(etag)) = (slot_of(&key), data, etag) {
+                let Stored { change, at } = parse(data.get().as_bytes())?;
+                holders.insert(slot, Holder { change, at, etag });
             }
             Ok(true)
         })
         .await?;
-        let still = |taken: &Taken| match holders.get(&slot_key(taken.slot)) {
-            Some((change, etag)) if *change == taken.change => Some((taken.clone(), etag.clone())),
-            _ => None,
-        };
-        Ok(slots.iter().filter_map(still).collect())
+        Ok(holders)
     }
 
     /// Reads keys: one by a GET, which is quicker, more of them in bulk, in parts if they are too large for one answer.
@@ -355,8 +423,8 @@ impl<R: Runtime> Outbox<R> {
         Ok(free.get(pick).copied())
     }
 
-    /// Publishes what waits in the ring since before the grace time, unless a sweep of this instance does so already.
-    /// Gives how many slots it freed.
+    /// Publishes what waits in the ring since before the grace time, unless a sweep of this instance does so already. What
+    /// it has no time for, the next one goes on with. Gives how many slots it freed.
     ///
     /// # Errors
     /// The ring cannot be read, or events cannot be published; those of other batches were tried all the same.
@@ -365,6 +433,7 @@ impl<R: Runtime> Outbox<R> {
             return Ok(0);
         }
         let _sweeping = Sweeping(self);
+        let began = self.runtime.elapsed();
         let (mut held, mut bytes) = (Vec::new(), 0);
         // Anywhere in the ring, so that of one too large for a sweep all parts have their turn.
         let start = self.runtime.entropy().0 as u16 % SLOTS;
@@ -396,19 +465,22 @@ impl<R: Runtime> Outbox<R> {
                 .first()
                 .is_some_and(|held| !fresh.contains(&held.entry.at))
         });
-        let mut held: VecDeque<Held> = chains.into_iter().flatten().collect();
-        let mut swept = Ok(0);
-        loop {
-            let batch = batch(&mut held);
+        let mut waiting: VecDeque<Held> = chains.into_iter().flatten().collect();
+        let (mut freed, mut failed) = (0, None);
+        while self.runtime.elapsed() < began + SWEEP {
+            let batch = batch(&mut waiting);
             if batch.is_empty() {
-                return swept;
+                break;
             }
-            match (self.deliver_batch(self::chains(batch)).await, &mut swept) {
-                (Ok(delivered), Ok(total)) => *total += delivered.freed,
-                (Ok(_), Err(_)) => {}
-                (Err(error), _) => swept = Err(error),
+            match self.deliver_batch(self::chains(batch)).await {
+                Ok(delivered) => {
+                    freed += delivered.freed;
+                    put_back(&mut waiting, delivered.left);
+                }
+                Err(error) => failed = Some(error),
             }
         }
+        failed.map_or(Ok(freed), Err)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -416,10 +488,20 @@ impl<R: Runtime> Outbox<R> {
     }
 }
 
+/// Who holds a slot.
+struct Holder {
+    change: String,
+    /// When the slot was taken or renewed: with the change, the version of what it holds.
+    at: Instant,
+    etag: Etag,
+}
+
 /// What came of a batch.
 struct Delivered {
     /// How many slots were freed.
     freed: usize,
+    /// What there was no time for.
+    left: Vec<Held>,
     /// What has to wait for a slot that another instance holds.
     blocked: Vec<Held>,
 }
@@ -427,23 +509,28 @@ struct Delivered {
 /// That a request delivers for its instance; when it is cut off, the next one does.
 struct Attending<'a, R: Runtime> {
     outbox: &'a Outbox<R>,
-    over: bool,
+    shift: u64,
 }
 
 impl<R: Runtime> Attending<'_, R> {
     /// What is to be delivered next, none if something is only to be waited for. With nothing left at all, whoever has
-    /// something new attends to it himself.
-    fn next(&mut self) -> Option<Vec<Held>> {
+    /// something new attends to it himself; and so does who came after the shift has ended.
+    fn next(&self) -> Option<Vec<Held>> {
         let now = self.outbox.runtime.elapsed();
         let mut queue = self.outbox.queue();
+        if queue.shift != self.shift {
+            return None;
+        }
         if queue.blocked.at <= now {
             let held = std::mem::take(&mut queue.blocked.held);
             queue.waiting.extend(held);
         }
         let batch = batch(&mut queue.waiting);
-        queue.attended = !batch.is_empty() || !queue.blocked.held.is_empty();
-        self.over = !queue.attended;
-        queue.attended.then_some(batch)
+        if batch.is_empty() && queue.blocked.held.is_empty() {
+            queue.shift_ends = Duration::ZERO;
+            return None;
+        }
+        Some(batch)
     }
 
     /// How long to wait for the next batch; `None` if there is nothing to wait for. Never longer than a batch gathers:
@@ -453,12 +540,24 @@ impl<R: Runtime> Attending<'_, R> {
         let is_over = queue.waiting.is_empty() && queue.blocked.held.is_empty();
         (!is_over).then_some(GATHER)
     }
+
+    /// Leaves everything to the sweep.
+    fn hand_over(&self) {
+        let mut queue = self.outbox.queue();
+        if queue.shift == self.shift {
+            let count = queue.waiting.len() + queue.blocked.held.len();
+            queue.waiting.clear();
+            queue.blocked.held.clear();
+            log_background("warn", &format!("{count} slots are left to the sweep"));
+        }
+    }
 }
 
 impl<R: Runtime> Drop for Attending<'_, R> {
     fn drop(&mut self) {
-        if !self.over {
-            self.outbox.queue().attended = false;
+        let mut queue = self.outbox.queue();
+        if queue.shift == self.shift {
+            queue.shift_ends = Duration::ZERO;
         }
     }
 }
@@ -483,8 +582,7 @@ struct Calls {
 impl Calls {
     /// Whether there is room for another event. (What clients get of it is never larger.)
     fn takes(&self, event: &Message) -> bool {
-        let fits = self.bytes + event.size() <= EVENT_BYTES;
-        self.for_functions.is_empty() || (self.for_functions.len() < EVENTS && fits)
+        self.for_functions.is_empty() || self.bytes + event.size() <= EVENT_BYTES
     }
 
     fn add(&mut self, for_functions: Message, for_clients: Message) {
@@ -494,8 +592,17 @@ impl Calls {
     }
 }
 
-/// Takes the slots of the next batch off the front.
+/// Takes off the slots of the next batch: the first of each account, then the second of each, and so on.
 fn batch(waiting: &mut VecDeque<Held>) -> Vec<Held> {
+    let mut counts: HashMap<AccountId, usize> = HashMap::new();
+    let place = |held: Held| {
+        let count = counts.entry(held.entry.account.clone()).or_default();
+        *count += 1;
+        (*count, held)
+    };
+    let mut places: Vec<(usize, Held)> = waiting.drain(..).map(place).collect();
+    places.sort_by_key(|(place, _)| *place);
+    waiting.extend(places.into_iter().map(|(_, held)| held));
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(held) = waiting.pop_front_if(|held| {
         let fits = batch.len() < BATCH && bytes + held.bytes <= BATCH_BYTES;
@@ -505,6 +612,28 @@ fn batch(waiting: &mut VecDeque<Held>) -> Vec<Held> {
         batch.push(held);
     }
     batch
+}
+
+/// Puts slots before those that wait.
+fn put_back(waiting: &mut VecDeque<Held>, mut left: Vec<Held>) {
+    left.extend(waiting.drain(..));
+    waiting.extend(left);
+}
+
+/// Splits a chain after so many events: what is done, and what is left.
+fn split(chain: Vec<Held>, mut published: usize) -> (Vec<Held>, Vec<Held>) {
+    let (mut done, mut left) = (Vec::with_capacity(chain.len()), Vec::new());
+    for mut held in chain {
+        let events = &mut held.entry.events;
+        if published >= events.len() {
+            published -= events.len();
+            done.push(held);
+        } else {
+            events.drain(..std::mem::take(&mut published));
+            left.push(held);
+        }
+    }
+    (done, left)
 }
 
 /// Slots by account, each account's in the order of its changes.
@@ -531,8 +660,10 @@ fn slot_of(key: &str) -> Option<u16> {
 }
 
 fn parse<V: DeserializeOwned>(value: &[u8]) -> Result<V, Error> {
-    serde_json::from_slice(value).map_err(|e| Error::Malformed {
-        call: "state get",
-        detail: e.to_string(),
-    })
+    serde_json::from_slice(value).map_err(|e| malformed("state get", &e))
+}
+
+fn malformed(call: &'static str, error: &serde_json::Error) -> Error {
+    let detail = error.to_string();
+    Error::Malformed { call, detail }
 }

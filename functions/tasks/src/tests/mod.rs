@@ -7,6 +7,7 @@ mod inbox;
 mod list;
 mod occurrences;
 mod once;
+mod outbox;
 mod parents;
 mod planner;
 mod together;
