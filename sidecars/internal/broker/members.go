@@ -1,3 +1,5 @@
+// Members of consumer groups that die while they join: an end for their sessions.
+
 package broker
 
 import (
