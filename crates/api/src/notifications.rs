@@ -32,8 +32,10 @@ pub struct AccountMail {
     pub to: String,
     /// One line.
     pub subject: String,
-    /// What it says, as HTML.
-    pub html: String,
+    /// What it says, as plain text.
+    pub paragraphs: Vec<String>,
+    /// An address (`https:` or `http:`) that its reader is to open, below the first paragraph.
+    pub link: Option<String>,
     /// When what it says is of no use any more: it is not tried after that.
     pub until: Instant,
 }

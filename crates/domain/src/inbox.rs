@@ -151,6 +151,9 @@ pub struct Inbox {
     /// The numbers of those that were read.
     #[serde(default, skip_serializing_if = "Numbers::is_empty")]
     read: Numbers,
+    /// When its account was deleted, if it was: nothing comes in any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<Instant>,
 }
 
 /// What has to be written and removed beside the head when a notification came in.
@@ -256,6 +259,29 @@ impl Inbox {
             Some(notification) => Place::Head(notification),
             None => Place::Nowhere,
         }
+    }
+
+    /// Notes that the account was deleted. What there is stays until [`Self::clear`], so that it can be found.
+    pub fn close(&mut self, at: Instant) {
+        self.gone.get_or_insert(at);
+    }
+
+    /// Whether the account was deleted.
+    pub fn is_closed(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    /// The numbers of all that is kept.
+    pub fn numbers(&self) -> Vec<u64> {
+        (self.first()..self.next).collect()
+    }
+
+    /// Forgets everything but that the account was deleted.
+    pub fn clear(&mut self) {
+        *self = Self {
+            gone: self.gone,
+            ..Self::default()
+        };
     }
 
     /// Which notifications a list's page has.

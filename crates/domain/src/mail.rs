@@ -19,19 +19,22 @@ const LAST_PAUSE: i64 = 60;
 
 /// A mail's id within its account.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MailId {
+pub enum MailId<'a> {
     /// The mail that tells of one notification.
     Own(NotificationId),
     /// The digest of a day.
     Digest(NaiveDate),
+    /// A mail about the account itself, by the id that `accounts` gave it.
+    Account(&'a str),
 }
 
-impl MailId {
+impl MailId<'_> {
     /// The state key of the mail.
     pub fn key(self, account: &AccountId) -> String {
         match self {
             Self::Own(id) => format!("mail:{account}:{id}"),
             Self::Digest(day) => format!("mail:{account}:digest-{}", day.format("%Y-%m-%d")),
+            Self::Account(id) => format!("mail:{account}:account-{id}"),
         }
     }
 }
@@ -61,6 +64,23 @@ pub enum Subject {
     Notification(Notification),
     /// What is unread when it is sent.
     Digest,
+    /// Something about the account itself, which no preference holds back.
+    Account(AccountLetter),
+}
+
+/// A letter about the account itself.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct AccountLetter {
+    /// The address that it goes to.
+    pub to: String,
+    /// Its subject, one line.
+    pub subject: String,
+    /// What it says, as plain text.
+    pub paragraphs: Vec<String>,
+    /// An address that its reader is to open.
+    pub link: Option<String>,
+    /// From when on it is of no use.
+    pub until: Instant,
 }
 
 /// What came of a mail.
@@ -71,7 +91,7 @@ pub enum Outcome {
     Sent(Instant),
     /// It was tried [`MAX_ATTEMPTS`] times.
     GivenUp(Instant),
-    /// When it was to be sent, the account wanted no mails any more, or there was nothing unread to tell.
+    /// When it was to be sent, the account wanted no mails any more, or it was of no use any more.
     Unwanted(Instant),
 }
 
@@ -184,5 +204,6 @@ mod tests {
             MailId::Digest(day).key(&account),
             "mail:ann:digest-2026-11-23"
         );
+        assert_eq!(MailId::Account("v1").key(&account), "mail:ann:account-v1");
     }
 }

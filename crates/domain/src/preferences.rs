@@ -334,7 +334,7 @@ impl EmailInput {
 
 /// Whether a text is one plain address: a dot-atom (RFC 5322), `@` and a domain of at least two labels. Nothing that
 /// could part addresses, quote, or end a line is in it.
-fn is_address(text: &str) -> bool {
+pub fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else {
         return false;
     };

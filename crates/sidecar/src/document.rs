@@ -6,6 +6,9 @@ use std::collections::HashMap;
 
 use crate::{Entry, Error, Etag, Operation, Sidecar, Transport};
 
+/// How many documents are removed in one transaction.
+const REMOVED_TOGETHER: usize = 64;
+
 /// A JSON document as it was read. Written back, it is guarded: only if nobody has written or removed it since.
 #[derive(Clone, Debug)]
 pub struct Document<V> {
@@ -88,5 +91,22 @@ impl<T: Transport> Sidecar<T> {
                 Ok(Document { key, value, etag })
             })
             .collect()
+    }
+
+    /// Removes documents, whatever they hold: some dozens in a transaction each. Those that are not there are left out.
+    ///
+    /// # Errors
+    /// See [`Error`]. What was removed stays so; [`Error::Refused`] if one was written meanwhile.
+    pub async fn remove(&self, store: &str, keys: &[String]) -> Result<(), Error> {
+        for keys in keys.chunks(REMOVED_TOGETHER) {
+            let there = self.get_states(store, keys).await?.into_iter();
+            let removals: Vec<Operation> = there
+                .filter_map(|item| Some(Operation::delete(item.key, item.etag?)))
+                .collect();
+            if !removals.is_empty() {
+                self.transact(store, &removals).await?;
+            }
+        }
+        Ok(())
     }
 }

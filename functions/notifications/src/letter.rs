@@ -3,6 +3,7 @@
 
 use docket_domain::due::{Due, format_time};
 use docket_domain::inbox::{Content, Notification};
+use docket_domain::mail::AccountLetter;
 
 /// The longest subject, in characters.
 const MAX_SUBJECT: usize = 120;
@@ -49,6 +50,22 @@ pub fn of_many(notifications: &[&Notification], unread: u64) -> Letter {
     Letter {
         html: document(&format!("<p>{subject}:</p><ul>{items}</ul>{more}")),
         subject,
+    }
+}
+
+/// A mail about the account itself.
+pub fn of_account(letter: &AccountLetter) -> Letter {
+    let paragraphs = letter.paragraphs.iter();
+    let mut paragraphs = paragraphs.map(|text| format!("<p>{}</p>", escaped(text)));
+    let first = paragraphs.next().unwrap_or_default();
+    let link = letter.link.as_deref().map_or_else(String::new, |link| {
+        let link = escaped(link);
+        format!("<p><a href=\"{link}\">{link}</a></p>")
+    });
+    let rest: String = paragraphs.collect();
+    Letter {
+        subject: one_line(&letter.subject),
+        html: document(&format!("{first}{link}{rest}")),
     }
 }
 

@@ -231,6 +231,13 @@ impl<R: Runtime> Post<R> {
 
     /// What is to be done with a mail that is due.
     async fn next(&self, mail: &Mail, now: Instant) -> Result<Next, Error> {
+        if let Some(Subject::Account(letter)) = &mail.subject {
+            return Ok(if now < letter.until {
+                Next::Send(letter::of_account(letter), letter.to.clone())
+            } else {
+                Next::Drop
+            });
+        }
         let preferences: Document<Preferences> = self.store.preferences(&mail.account).await?;
         let preferences = preferences.value;
         let address = preferences.email.address.clone();
@@ -244,7 +251,7 @@ impl<R: Runtime> Post<R> {
         let letter = match &mail.subject {
             Some(Subject::Notification(notification)) => Some(letter::of_one(notification)),
             Some(Subject::Digest) => self.digest(mail).await?,
-            None => None,
+            Some(Subject::Account(_)) | None => None,
         };
         Ok(letter.map_or(Next::Drop, |letter| Next::Send(letter, address)))
     }

@@ -4,15 +4,17 @@ use docket_domain::deliveries::{Deliveries, Delivery, deliveries_key};
 use docket_domain::inbox::{
     Content, Inbox, Notification, NotificationId, Page, Place, inbox_key, page_key,
 };
-use docket_domain::mail::{Mail, MailId, Subject};
+use docket_domain::mail::{AccountLetter, Mail, MailId, Subject};
 use docket_domain::preferences::{Post, Preferences, preferences_key};
 use docket_domain::reminder_due::{Data, ReminderDue};
-use docket_domain::{AccountId, TaskId};
+use docket_domain::reminders::Settings;
+use docket_domain::{AccountId, Instant, TaskId};
 use docket_service::Runtime;
 use docket_sidecar::{Document, Error, Operation, Sidecar};
 use futures::future::try_join3;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::agenda::Agenda;
@@ -21,6 +23,8 @@ use crate::agenda::Agenda;
 pub const STATE: &str = "state";
 /// How often a change is tried again because others wrote meanwhile.
 const TRIES: u32 = 12;
+/// How many tasks' deliveries are forgotten together.
+const FORGOTTEN_TOGETHER: usize = 64;
 /// The longest pause between two tries, at the first one.
 const PAUSE: Duration = Duration::from_millis(8);
 
@@ -72,8 +76,9 @@ impl<R: Runtime> Store<R> {
     }
 
     /// Puts what an event tells into its account's inbox, unless a delivery of the same event has done so. The inbox, what
-    /// is known of deliveries, and the mail with its place in the agenda are written in one transaction.
-    pub async fn take_in(&self, event: &ReminderDue) -> Result<TakenIn, Error> {
+    /// is known of deliveries, and the mail with its place in the agenda are written in one transaction. `None` if the
+    /// account was deleted.
+    pub async fn take_in(&self, event: &ReminderDue) -> Result<Option<TakenIn>, Error> {
         let mut round = 0;
         loop {
             match self.try_take_in(event).await {
@@ -83,7 +88,7 @@ impl<R: Runtime> Store<R> {
         }
     }
 
-    async fn try_take_in(&self, event: &ReminderDue) -> Result<TakenIn, Error> {
+    async fn try_take_in(&self, event: &ReminderDue) -> Result<Option<TakenIn>, Error> {
         let now = self.runtime.now();
         let account = &event.data.account;
         let (mut deliveries, mut inbox, preferences) = try_join3(
@@ -92,16 +97,19 @@ impl<R: Runtime> Store<R> {
             self.document::<Preferences>(preferences_key(account)),
         )
         .await?;
+        if inbox.value.is_closed() {
+            return Ok(None);
+        }
         let told = |id, created_at| Notification {
             id,
             created_at,
             content: content(&event.data),
         };
         if let Some(known) = deliveries.value.of(&event.id) {
-            return Ok(TakenIn {
+            return Ok(Some(TakenIn {
                 notification: told(known.notification, known.at),
                 mail: known.mail.clone(),
-            });
+            }));
         }
         let (id, sealed) = inbox.value.append(&event.id, content(&event.data), now);
         let notification = told(id, now);
@@ -150,7 +158,7 @@ impl<R: Runtime> Store<R> {
         operations.push(deliveries.write()?);
         operations.push(inbox.write()?);
         self.transact(&operations).await?;
-        Ok(TakenIn { notification, mail })
+        Ok(Some(TakenIn { notification, mail }))
     }
 
     /// An account's inbox, with the pages that hold the numbers that `wanted` names.
@@ -207,9 +215,31 @@ impl<R: Runtime> Store<R> {
         }
     }
 
+    /// Whether an account was deleted.
+    pub async fn is_gone(&self, account: &AccountId) -> Result<bool, Error> {
+        let inbox: Document<Inbox> = self.document(inbox_key(account)).await?;
+        Ok(inbox.value.is_closed())
+    }
+
     /// An account's preferences.
     pub async fn preferences(&self, account: &AccountId) -> Result<Document<Preferences>, Error> {
         self.document(preferences_key(account)).await
+    }
+
+    /// Stores where an account is and when its day begins.
+    pub async fn set(&self, account: &AccountId, settings: Settings) -> Result<(), Error> {
+        let mut round = 0;
+        loop {
+            let mut preferences = self.preferences(account).await?;
+            if preferences.value.settings == settings {
+                return Ok(());
+            }
+            preferences.value.settings = settings;
+            match self.write(&preferences).await {
+                Err(error) if self.goes_on(&error, round).await => round += 1,
+                done => return done,
+            }
+        }
     }
 
     /// What was delivered of a task's reminders, each with the mail that tells of it.
@@ -232,6 +262,73 @@ impl<R: Runtime> Store<R> {
             .iter()
             .map(|delivery| (delivery.clone(), delivery.mail.as_ref().and_then(mail)))
             .collect())
+    }
+
+    /// Notes a mail about an account, with its place in the agenda, unless it is noted; gives its key.
+    pub async fn note_mail(
+        &self,
+        account: &AccountId,
+        id: &str,
+        letter: &AccountLetter,
+    ) -> Result<String, Error> {
+        let key = MailId::Account(id).key(account);
+        let mut round = 0;
+        loop {
+            let now = self.runtime.now();
+            let mut document = self.document::<Option<Mail>>(key.clone()).await?;
+            if document.exists() {
+                return Ok(key);
+            }
+            let subject = Subject::Account(letter.clone());
+            document.value = Some(Mail::new(account.clone(), subject, now));
+            let mut operations = self.agenda.schedule(&key, now, now).await?;
+            operations.push(document.write()?);
+            match self.transact(&operations).await {
+                Err(error) if self.goes_on(&error, round).await => round += 1,
+                done => return done.map(|()| key),
+            }
+        }
+    }
+
+    /// Forgets an account that was deleted, and takes nothing in of it any more. What it is found by goes last, so that it
+    /// can be begun anew wherever it was cut off.
+    pub async fn forget(&self, account: &AccountId, at: Instant) -> Result<(), Error> {
+        let close = |inbox: &mut Inbox| {
+            !inbox.is_closed() && {
+                inbox.close(at);
+                true
+            }
+        };
+        self.change_inbox(account, close).await?;
+        let Loaded { inbox, pages } = self.load(account, Inbox::numbers).await?;
+        let tasks: BTreeSet<TaskId> = inbox
+            .gather(&inbox.numbers(), &pages)
+            .into_iter()
+            .map(|notification| notification.content.task_id)
+            .collect();
+        let deliveries: Vec<String> = tasks
+            .iter()
+            .map(|task| deliveries_key(account, *task))
+            .collect();
+        for keys in deliveries.chunks(FORGOTTEN_TOGETHER) {
+            let documents = self.sidecar.documents::<Deliveries>(STATE, keys).await?;
+            let entries = documents.iter().flat_map(|one| one.value.entries());
+            let mails: BTreeSet<String> = entries.filter_map(|entry| entry.mail.clone()).collect();
+            let mails: Vec<String> = mails.into_iter().collect();
+            self.sidecar.remove(STATE, &mails).await?;
+            self.sidecar.remove(STATE, keys).await?;
+        }
+        let pages = inbox.pages_of(&inbox.numbers());
+        let mut rest: Vec<String> = pages.iter().map(|n| page_key(account, *n)).collect();
+        rest.push(preferences_key(account));
+        self.sidecar.remove(STATE, &rest).await?;
+        let clear = |inbox: &mut Inbox| {
+            !inbox.numbers().is_empty() && {
+                inbox.clear();
+                true
+            }
+        };
+        self.change_inbox(account, clear).await.map(drop)
     }
 
     /// Writes one document.

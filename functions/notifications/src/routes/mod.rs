@@ -1,5 +1,6 @@
 //! The routes. What each reads and answers is in the modules.
 
+mod accounts;
 mod inbox;
 mod ledger;
 mod preferences;
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
+use docket_api::notifications::{MAILS, SETTINGS};
 use docket_service::serve::routes;
 use docket_service::{Internal, Problem, Runtime};
 use docket_sidecar::Error;
@@ -34,7 +36,10 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
             get(preferences::read).patch(preferences::change),
         ),
         ("/internal/notifications/reminders", post(reminders::due)),
+        ("/internal/notifications/accounts", post(accounts::deleted)),
         ("/internal/notifications/notification-sweep", post(sweep)),
+        (MAILS, post(accounts::mail)),
+        (SETTINGS, post(accounts::settings)),
     ]
 }
 

@@ -5,8 +5,10 @@ use axum::extract::State;
 use docket_api::reminders::{APP, NewSettings, SETTINGS, SettingsTaken};
 use docket_domain::command::Field;
 use docket_domain::preferences::{Preferences, PreferencesInput};
+use docket_domain::reminders::Settings;
 use docket_domain::{AccountId, FieldErrorCode};
-use docket_service::{Caller, Json, Problem, Runtime};
+use docket_service::{Caller, Code, Json, Problem, Runtime};
+use futures::future::try_join;
 
 use super::unavailable;
 use crate::App;
@@ -28,14 +30,23 @@ pub(super) async fn change<R: Runtime>(
     let preferences = store(&app, &caller.account, &input).await?;
     // Also when they are as they were: the answer to the same request before may have been that `reminders` was away.
     if input.names_settings() {
-        let settings = NewSettings {
-            account: caller.account,
-            settings: preferences.settings,
-        };
-        let told = app.others.invoke::<SettingsTaken>(APP, SETTINGS, &settings);
-        told.await.map_err(unavailable)?;
+        tell_reminders(&app, &caller.account, preferences.settings).await?;
     }
     Ok(Answer(preferences))
+}
+
+/// Tells `reminders` where an account is and when its day begins.
+pub(super) async fn tell_reminders<R: Runtime>(
+    app: &App<R>,
+    account: &AccountId,
+    settings: Settings,
+) -> Result<(), Problem> {
+    let settings = NewSettings {
+        account: account.clone(),
+        settings,
+    };
+    let told = app.others.invoke::<SettingsTaken>(APP, SETTINGS, &settings);
+    told.await.map(drop).map_err(unavailable)
 }
 
 async fn store<R: Runtime>(
@@ -45,7 +56,13 @@ async fn store<R: Runtime>(
 ) -> Result<Preferences, Problem> {
     let mut round = 0;
     loop {
-        let mut document = app.store.preferences(account).await.map_err(unavailable)?;
+        let (mut document, is_gone) =
+            try_join(app.store.preferences(account), app.store.is_gone(account))
+                .await
+                .map_err(unavailable)?;
+        if is_gone {
+            return Err(Problem::new(Code::Unauthorized, "the account was deleted"));
+        }
         let new = input.apply(&document.value).map_err(Problem::fields)?;
         if input.email != Field::Absent && new.email.enabled {
             let can_send = app.sidecar.has_component(SMTP).await;

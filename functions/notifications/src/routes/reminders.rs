@@ -43,7 +43,9 @@ pub(super) async fn due<R: Runtime>(
 /// Gives the mail. An event that comes again is told to open clients again: nobody knows whether they were.
 async fn take_in<R: Runtime>(app: &App<R>, event: &ReminderDue) -> Result<Option<String>, Error> {
     let account = &event.data.account;
-    let TakenIn { notification, mail } = app.store.take_in(event).await?;
+    let Some(TakenIn { notification, mail }) = app.store.take_in(event).await? else {
+        return Ok(None);
+    };
     let message = Message::new(&created(account, &notification), account.to_string())?;
     app.sidecar
         .publish(PUBSUB, TASK_UPDATES, &[message])

@@ -1,5 +1,6 @@
 //! The routes, next to a sidecar in memory.
 
+mod accounts;
 mod contract;
 mod inbox;
 mod mails;
