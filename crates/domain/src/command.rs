@@ -12,7 +12,7 @@ use crate::task::{
     Before, MAX_DESCRIPTION, MAX_REMINDERS, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Reminder, Task,
     When,
 };
-use crate::{Context, Instant, TaskId, base32, parent};
+use crate::{Context, EventKind, Instant, Scope, Scopes, TaskId, base32, parent};
 
 /// The most operations of a batch.
 pub const MAX_OPERATIONS: usize = 200;
@@ -40,7 +40,7 @@ pub enum Command {
     /// Remove a task.
     Delete(TaskId),
     /// Create the next occurrence of a recurring task that is done, unless that was done before. Nothing happens if the
-    /// task is gone or open, has no recurrence, or was the last of its series.
+    /// task or the account is gone, or it is open, has no recurrence, or was the last of its series.
     Recur {
         /// The task that is done.
         task: TaskId,
@@ -64,6 +64,18 @@ pub enum Command {
 }
 
 impl Command {
+    /// What an agent's token has to allow.
+    pub fn scopes(&self) -> Scopes {
+        match self {
+            Self::Delete(_) => Scopes::from([Scope::TasksDelete]),
+            Self::Undo(event) if event.kind == EventKind::TaskCreated => {
+                Scopes::from([Scope::TasksDelete])
+            }
+            Self::Batch(commands) => commands.iter().flat_map(Self::scopes).collect(),
+            _ => Scopes::from([Scope::TasksWrite]),
+        }
+    }
+
     /// The task that the command is about, if it is about one that is there.
     pub fn task(&self) -> Option<TaskId> {
         match self {
@@ -233,6 +245,17 @@ pub enum Rejection {
         /// The limit.
         max: u64,
     },
+    /// There were too many changes of late.
+    #[error("{what}; in {seconds} s there may be more")]
+    TooMany {
+        /// Of what there were too many.
+        what: &'static str,
+        /// When it may be tried again.
+        seconds: u32,
+    },
+    /// The account was deleted.
+    #[error("the account was deleted")]
+    Gone,
 }
 
 impl Rejection {
@@ -250,7 +273,9 @@ impl Rejection {
                 }
                 Ok(errors)
             }
-            whole @ (Self::Full { .. } | Self::Conflict(_)) => Err(whole),
+            whole @ (Self::Full { .. } | Self::Conflict(_) | Self::TooMany { .. } | Self::Gone) => {
+                Err(whole)
+            }
         }
     }
 }

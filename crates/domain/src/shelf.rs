@@ -17,9 +17,11 @@ use crate::{
     parent,
 };
 
+pub use allowance::{Allowance, Quota, Spent};
 pub use tags::{MAX_ACCOUNT_TAGS, TagCount, Tags};
 pub use undo::Kept;
 
+mod allowance;
 mod compaction;
 mod occurrences;
 mod tags;
@@ -72,6 +74,12 @@ pub struct Book {
     /// The outbox slot that the last change took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Taken>,
+    /// How often it was changed of late.
+    #[serde(default, skip_serializing_if = "Spent::is_nothing")]
+    pub spent: Spent,
+    /// When the account was deleted, if it was: then it has nothing, and gets nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Instant>,
     /// The ids of the last transactions that changed it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<String>,
@@ -199,6 +207,8 @@ pub struct Context {
     /// Knows recurrence rules: gives the canonical spelling of one, or says what is wrong with it, in words for the person
     /// who wrote it.
     pub check_rule: CheckRule,
+    /// How often who asks may change something.
+    pub allowance: Allowance,
 }
 
 /// See [`Context::check_rule`].
@@ -292,7 +302,18 @@ impl Shelf {
     /// # Errors
     /// A [`Rejection`]; the shelf may then be half changed, and is to be thrown away.
     pub fn apply(&mut self, command: &Command, context: &Context) -> Result<Applied, Rejection> {
+        match command {
+            _ if self.book.gone.is_none() => {}
+            Command::Recur { .. } => return Ok(Applied::default()),
+            _ => return Err(Rejection::Gone),
+        }
         let applied = self.carry_out(command, context)?;
+        let changes = u32::try_from(applied.events.len()).unwrap_or(u32::MAX);
+        if changes > 0 {
+            self.book
+                .spent
+                .take(&context.allowance, changes, context.now)?;
+        }
         self.compact();
         Ok(applied)
     }

@@ -176,7 +176,7 @@ impl Fake {
             aud: "docket".into(),
             sub: account.into(),
             jti: "j".into(),
-            email: String::new(),
+            sid: None,
         };
         let (mut seconds, mut kid) = (3_600, KEY_ID.to_owned());
         change(&mut claims, &mut seconds, &mut kid);

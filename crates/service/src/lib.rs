@@ -13,7 +13,7 @@ pub mod serve;
 pub mod spin;
 mod strict;
 
-pub use auth::{Authority, Caller, Internal, OwnSidecar};
+pub use auth::{Authority, Caller, Internal, May, OwnSidecar};
 pub use body::Json;
 pub use config::Config;
 pub use intake::{Delivered, DeliveredTogether, Verdict, Verdicts};

@@ -136,6 +136,8 @@ impl From<Rejection> for Problem {
                 ..Self::new(Code::Conflict, "something newer has changed it: see errors")
             },
             Rejection::Full { .. } => Self::new(Code::Conflict, rejection.to_string()),
+            Rejection::TooMany { seconds, .. } => Self::too_many(seconds, rejection.to_string()),
+            Rejection::Gone => Self::new(Code::Unauthorized, rejection.to_string()),
         }
     }
 }

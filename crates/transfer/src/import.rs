@@ -208,6 +208,7 @@ impl Import {
             entropy: Entropy(0),
             if_version: None,
             check_rule: self.options.check_rule,
+            allowance: Default::default(),
         };
         let command = Command::Import {
             tasks: vec![task.clone()],

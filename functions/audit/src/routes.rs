@@ -9,9 +9,10 @@ use docket_domain::audit::{Filter, MAX_LIMIT, Order, Query, Verified};
 use docket_domain::due::{parse_date, start_of};
 use docket_domain::find::DEFAULT_LIMIT;
 use docket_domain::{AccountId, Event, EventKind, Instant, TaskId};
+use docket_service::auth::AuditRead;
 use docket_service::serve::{log_background, routes};
 use docket_service::{
-    Caller, Code, DeliveredTogether, Internal, Json, Parameters, Problem, Refusal, Runtime,
+    Caller, Code, DeliveredTogether, Internal, Json, May, Parameters, Problem, Refusal, Runtime,
     Verdict, Verdicts,
 };
 use docket_sidecar::Error;
@@ -81,7 +82,7 @@ fn failed(account: &AccountId, error: &Error) -> Verdict {
 
 async fn list<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<AuditRead>,
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<AuditPage>, Problem> {
     let mut given = Parameters::parse(query.as_deref())?;
@@ -111,7 +112,7 @@ async fn list<R: Runtime>(
 
 async fn history<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<AuditRead>,
     id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<AuditPage>, Problem> {
@@ -168,7 +169,7 @@ async fn page<R: Runtime>(
 
 async fn verify<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<AuditRead>,
 ) -> Result<axum::Json<Verified>, Problem> {
     let verified = app.store.verify(&caller.account).await;
     verified.map(axum::Json).map_err(unavailable)

@@ -28,6 +28,7 @@ fn apply(shelf: &mut Shelf, n: u128, command: &Command) -> TaskId {
         entropy: Entropy(n),
         if_version: None,
         check_rule: |rule| Ok(rule.to_owned()),
+        allowance: Default::default(),
     };
     shelf.apply(command, &context).unwrap().tasks[0].id
 }

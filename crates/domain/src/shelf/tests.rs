@@ -18,6 +18,7 @@ fn context(n: u128) -> Context {
         entropy: Entropy(n),
         if_version: None,
         check_rule,
+        allowance: Default::default(),
     }
 }
 

@@ -56,6 +56,7 @@ fn context() -> Context {
         entropy: Entropy(1),
         if_version: None,
         check_rule: check,
+        allowance: Default::default(),
     }
 }
 

@@ -6,7 +6,8 @@ use docket_api::{BatchAnswer, BatchRequest, OperationRequest, OperationResult};
 use docket_domain::command::MAX_OPERATIONS;
 use docket_domain::shelf::Applied;
 use docket_domain::{Command, FieldError, FieldErrorCode, TaskId};
-use docket_service::{Caller, Problem, Runtime, body};
+use docket_service::auth::TasksWrite;
+use docket_service::{May, Problem, Runtime, body};
 
 use super::once::{self, Answered};
 use crate::App;
@@ -16,7 +17,7 @@ const MAX_BATCH: usize = 2 * 1024 * 1024;
 
 pub(super) async fn batch<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (once, text) = once::read(&caller, request, MAX_BATCH).await?;

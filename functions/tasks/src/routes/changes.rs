@@ -4,13 +4,14 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use docket_api::ChangePage;
 use docket_domain::changes::{DEFAULT_LIMIT, MAX_LIMIT, Query, Since};
-use docket_service::{Caller, Parameters, Problem, Runtime};
+use docket_service::auth::TasksRead;
+use docket_service::{May, Parameters, Problem, Runtime};
 
 use crate::App;
 
 pub(super) async fn changes<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksRead>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let query = changes_query(Parameters::parse(query.as_deref())?)?;

@@ -113,7 +113,7 @@ async fn sender<R: Runtime>(
                 ));
             }
             let actor = Actor::new(ActorKind::System, SYSTEM);
-            Ok(Caller { account, actor })
+            Ok(Caller::new(account, actor))
         }
         _ => Err(unauthorized(
             "a message has either a token, or an account and a signature",

@@ -7,13 +7,14 @@ use docket_domain::due::{parse_date, parse_zone, start_of};
 use docket_domain::find::{DEFAULT_LIMIT, Filter, MAX_LIMIT, Order, Query, Search, SearchError};
 use docket_domain::task::{MAX_TAG, MAX_TAGS, Priority, Status};
 use docket_domain::{AccountId, FieldErrorCode, Instant, TaskId};
-use docket_service::{Caller, Parameters, Problem, Refusal, Runtime};
+use docket_service::auth::TasksRead;
+use docket_service::{May, Parameters, Problem, Refusal, Runtime};
 
 use crate::App;
 
 pub(super) async fn list<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksRead>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let query = read(Parameters::parse(query.as_deref())?, &caller.account)?;

@@ -13,10 +13,8 @@ pub(super) async fn create<R: Runtime>(
     _: Internal,
     Json(done): Json<OccurrenceDone>,
 ) -> Result<axum::Json<NextOccurrence>, Problem> {
-    let caller = Caller {
-        account: done.account,
-        actor: Actor::new(ActorKind::Recurrence, "recurrence"),
-    };
+    let recurrence = Actor::new(ActorKind::Recurrence, "recurrence");
+    let caller = Caller::new(done.account, recurrence);
     let recur = Command::Recur {
         task: done.task_id,
         next: planner::next,

@@ -11,7 +11,8 @@ use docket_domain::{
 };
 use docket_planner::quick_add::{self, MAX_TEXT};
 use docket_planner::recurrence::{MAX_PREVIEW, Occurrence};
-use docket_service::{Caller, Json, Problem, Runtime};
+use docket_service::auth::TasksRead;
+use docket_service::{Caller, Json, May, Problem, Runtime};
 
 use crate::{App, planner};
 
@@ -22,7 +23,7 @@ const MAX_LOCALE: usize = 35;
 
 pub(super) async fn preview<R: Runtime>(
     State(_): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksRead>,
     Json(asked): Json<PreviewRequest>,
 ) -> Result<axum::Json<Preview>, Problem> {
     let (due, rule) = series(&asked, &caller)?;
@@ -68,6 +69,7 @@ fn series(asked: &PreviewRequest, caller: &Caller) -> Result<(Due, String), Prob
         entropy: Entropy(0),
         if_version: None,
         check_rule: planner::check,
+        allowance: Default::default(),
     };
     match Shelf::default().apply(&Command::Create(task), &context) {
         Ok(applied) if errors.is_empty() => applied
@@ -101,7 +103,7 @@ fn planned(occurrence: Occurrence) -> PlannedDate {
 
 pub(super) async fn parse<R: Runtime>(
     State(app): State<App<R>>,
-    _: Caller,
+    _: May<TasksRead>,
     Json(asked): Json<ParseRequest>,
 ) -> Result<axum::Json<Parsed>, Problem> {
     let invalid = |pointer, detail| Problem::field(pointer, FieldErrorCode::Invalid, detail);

@@ -5,14 +5,15 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse as _, Response};
 use docket_api::{TagList, TagRename, TagView, TagsChanged};
 use docket_domain::command::check_tag;
-use docket_service::{Caller, Code, Json, Problem, Runtime};
+use docket_service::auth::{TasksRead, TasksWrite};
+use docket_service::{Code, Json, May, Problem, Runtime};
 use http::request::Parts;
 
 use crate::App;
 
 pub(super) async fn list<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksRead>,
 ) -> Result<Response, Problem> {
     let book = app.store.book(&caller.account).await?;
     let tags = book.tags.iter().map(|(name, count)| TagView {
@@ -28,7 +29,7 @@ pub(super) async fn list<R: Runtime>(
 
 pub(super) async fn rename<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     Tag(tag): Tag,
     Json(rename): Json<TagRename>,
 ) -> Result<Answer<TagsChanged>, Problem> {
@@ -39,7 +40,7 @@ pub(super) async fn rename<R: Runtime>(
 
 pub(super) async fn delete<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     Tag(tag): Tag,
 ) -> Result<Answer<TagsChanged>, Problem> {
     let changed = app.store.retag(&caller, &tag, None).await?;

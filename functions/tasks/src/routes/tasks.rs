@@ -5,8 +5,9 @@ use axum::response::{IntoResponse as _, Response};
 use docket_domain::shelf::Applied;
 use docket_domain::task::Task;
 use docket_domain::{Command, Rejection, TaskId, TaskInput};
+use docket_service::auth::{TasksDelete, TasksRead, TasksWrite};
 use docket_service::body::{self, MAX_JSON};
-use docket_service::{Caller, Code, Json, Problem, Runtime};
+use docket_service::{Caller, Code, Json, May, Problem, Runtime};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -15,7 +16,7 @@ use crate::App;
 
 pub(super) async fn create<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (once, text) = once::read(&caller, request, MAX_JSON).await?;
@@ -31,7 +32,7 @@ pub(super) async fn create<R: Runtime>(
 
 pub(super) async fn read<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksRead>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
     Ok(shown(&app.store.task(&caller.account, id).await?))
@@ -39,7 +40,7 @@ pub(super) async fn read<R: Runtime>(
 
 pub(super) async fn update<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     Id(id): Id,
     headers: HeaderMap,
     Json(input): Json<TaskInput>,
@@ -49,7 +50,7 @@ pub(super) async fn update<R: Runtime>(
 
 pub(super) async fn complete<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -58,7 +59,7 @@ pub(super) async fn complete<R: Runtime>(
 
 pub(super) async fn reopen<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -67,7 +68,7 @@ pub(super) async fn reopen<R: Runtime>(
 
 pub(super) async fn delete<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksDelete>,
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {

@@ -11,8 +11,9 @@ use docket_domain::due::parse_zone;
 use docket_domain::shelf::Applied;
 use docket_domain::task::Status;
 use docket_domain::{Command, FieldErrorCode, Instant, NewTask, TaskId};
+use docket_service::auth::{TasksRead, TasksWrite};
 use docket_service::serve::log_background;
-use docket_service::{Caller, Code, Parameters, Problem, Refusal, Runtime, body};
+use docket_service::{Caller, Code, May, Parameters, Problem, Refusal, Runtime, body};
 use docket_transfer::{Dated, Format, Options};
 use futures::stream::{self, StreamExt as _};
 use http::{HeaderMap, header};
@@ -30,7 +31,7 @@ const BATCH_BYTES: usize = 512 * 1024;
 
 pub(super) async fn import<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
@@ -167,7 +168,7 @@ fn read_date(text: &str, now: Instant, zone: Tz) -> Option<Dated> {
 /// Answers with a stream: however many tasks there are, a few segments of them are at hand.
 pub(super) async fn export<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksRead>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (format, status) = export_query(Parameters::parse(query.as_deref())?)?;

@@ -6,7 +6,8 @@ use docket_api::audit::{APP, ENTRY_PATH, EntryAnswer, EntryRequest};
 use docket_api::{UndoRequest, Undone};
 use docket_domain::audit::Content;
 use docket_domain::{Command, FieldErrorCode, TaskId};
-use docket_service::{Caller, Code, Json, Problem, Runtime};
+use docket_service::auth::TasksWrite;
+use docket_service::{Caller, Code, Json, May, Problem, Runtime};
 use http::HeaderMap;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(30);
 
 pub(super) async fn undo<R: Runtime>(
     State(app): State<App<R>>,
-    caller: Caller,
+    May { caller, .. }: May<TasksWrite>,
     Id(id): Id,
     headers: HeaderMap,
     Json(UndoRequest { event_id }): Json<UndoRequest>,

@@ -6,8 +6,10 @@
 
 use docket_domain::idempotency::Once;
 use docket_domain::outbox::{Slot, Taken, slot_key};
-use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
-use docket_domain::{AccountId, Command, Context, Event, Shelf};
+use docket_domain::rate::Rate;
+use docket_domain::shelf::{Allowance, Applied, Book, Quota, Segment, book_key, segment_key};
+use docket_domain::{AccountId, ActorKind, Command, Context, Event, Shelf};
+use docket_service::auth::Grant;
 use docket_service::{Caller, Code, Problem, Runtime};
 use docket_sidecar::{Entry, Error, Etag, Operation};
 use futures::future::{Either, join_all, select};
@@ -25,6 +27,9 @@ use crate::routes::once::Answered;
 /// How long a change is tried before the answer is 503. With the reading of the keys before it, a client waits less than
 /// four seconds.
 const DEADLINE: Duration = Duration::from_millis(2_000);
+/// How often an account may be changed: what no person and hardly a program needs, and one machine still bears of many
+/// accounts at once.
+const CHANGES: Rate = Rate::new(6_000, 60);
 /// How long one may be at storing what waits; less, down to a quarter of it, if its own time is nearly over.
 const LEADING: Duration = Duration::from_millis(1_000);
 /// How often a leader tries at once what another instance was faster with. Whoever was faster begins anew at once, too: with a
@@ -166,6 +171,23 @@ impl Change {
     }
 }
 
+/// How often who calls may change something. What follows from a change, as the next occurrence does, is not held back.
+fn allowance(caller: &Caller) -> Allowance {
+    if caller.actor.kind == ActorKind::Recurrence {
+        return Allowance::default();
+    }
+    let quota = |grant: &Arc<Grant>| {
+        Some(Quota {
+            token: caller.actor.id.clone(),
+            changes_per_hour: grant.changes_per_hour?,
+        })
+    };
+    Allowance {
+        rate: Some(CHANGES),
+        quota: caller.grant.as_ref().and_then(quota),
+    }
+}
+
 /// The writing of an answer, unless one is there.
 fn keep(once: &Once, answer: Answered) -> Result<Operation, Problem> {
     let kept = Kept {
@@ -195,6 +217,9 @@ impl<R: Runtime> Store<R> {
         command: Command,
         keeping: Option<Keeping>,
     ) -> Result<Done, Problem> {
+        for scope in command.scopes() {
+            caller.demand(scope)?;
+        }
         let change = Arc::new(Change {
             context: Context {
                 account: caller.account.clone(),
@@ -203,6 +228,7 @@ impl<R: Runtime> Store<R> {
                 entropy: self.runtime.entropy(),
                 if_version,
                 check_rule: planner::check,
+                allowance: allowance(caller),
             },
             command,
             keeping,

@@ -1,5 +1,6 @@
 //! The function's routes, on a platform in memory.
 
+mod agents;
 mod batch;
 mod changes;
 mod contract;
