@@ -23,9 +23,11 @@ use crate::{
 };
 
 /// What any operation may be refused with: by the host or by the function, before its own work or in the midst of it.
-const ANYWHERE: [Code; 5] = [
+const ANYWHERE: [Code; 7] = [
     Code::Malformed,
     Code::Unauthorized,
+    Code::Forbidden,
+    Code::TooManyRequests,
     Code::Internal,
     Code::Unavailable,
     Code::Timeout,
@@ -842,7 +844,7 @@ fn by_status<'a>(codes: impl Iterator<Item = &'a Code>) -> BTreeMap<u16, Vec<Cod
 fn refusal(status: u16, codes: &[Code], written: &mut SchemaGenerator) -> Value {
     let headers: &[&str] = match status {
         401 => &["WWW-Authenticate"],
-        503 => &["Retry-After"],
+        429 | 503 => &["Retry-After"],
         _ => &[],
     };
     let titles: Vec<&str> = codes.iter().map(|code| code.title()).collect();

@@ -52,6 +52,9 @@ pub fn treatment(event_type: &str) -> Option<Treatment> {
         "reminder-due" => Some(Treatment::Exempt(
             "nothing of the account changes; the ledger of the notifications has it",
         )),
+        "account-deleted" => Some(Treatment::Exempt(
+            "the account's log is redacted at it, and ends",
+        )),
         "notification-created" => Some(Treatment::Exempt(
             "it tells open clients of what the inbox has",
         )),
@@ -178,6 +181,7 @@ impl Entry {
         self.redacted = true;
         self.content.title.clear();
         self.content.actor.id.clear();
+        self.content.actor.name = None;
         self.content.changes.clear();
         self.content.task = None;
         self.content.kept = None;

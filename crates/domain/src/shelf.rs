@@ -239,6 +239,17 @@ pub struct Applied {
     pub rest: Option<SegmentNumber>,
 }
 
+impl Book {
+    /// What is left of the book of an account that was deleted when its segments are gone.
+    pub fn tombstone(&self) -> Self {
+        Self {
+            seq: self.seq,
+            gone: self.gone,
+            ..Self::default()
+        }
+    }
+}
+
 impl Shelf {
     /// A shelf with nothing but a book on it.
     pub fn new(book: Book) -> Self {

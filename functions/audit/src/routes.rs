@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::routing::{MethodRouter, get, post};
 use docket_api::audit::{AuditPage, ENTRY_PATH, EntryAnswer, EntryRequest};
+use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::audit::{Filter, MAX_LIMIT, Order, Query, Verified};
 use docket_domain::due::{parse_date, start_of};
 use docket_domain::find::DEFAULT_LIMIT;
@@ -12,8 +13,8 @@ use docket_domain::{AccountId, Event, EventKind, Instant, TaskId};
 use docket_service::auth::AuditRead;
 use docket_service::serve::{log_background, routes};
 use docket_service::{
-    Caller, Code, DeliveredTogether, Internal, Json, May, Parameters, Problem, Refusal, Runtime,
-    Verdict, Verdicts,
+    Caller, Code, Delivered, DeliveredTogether, Internal, Json, May, Parameters, Problem, Refusal,
+    Runtime, Verdict, Verdicts,
 };
 use docket_sidecar::Error;
 use futures::future::join_all;
@@ -35,6 +36,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/api/audit", get(list)),
         ("/api/audit/verify", get(verify)),
         ("/api/tasks/{id}/history", get(history)),
+        ("/internal/audit/accounts", post(account_deleted)),
         ("/internal/audit/task-events", post(task_events)),
         (ENTRY_PATH, post(entry)),
     ]
@@ -69,6 +71,17 @@ async fn task_events<R: Runtime>(
         .iter()
         .map(|(id, event)| (id.clone(), verdict(event)));
     Verdicts(told.collect())
+}
+
+/// Redacts the log of an account that was deleted.
+async fn account_deleted<R: Runtime>(
+    State(app): State<App<R>>,
+    Delivered(event): Delivered<AccountDeleted>,
+) -> Verdict {
+    match app.store.forget(&event.account, event.at).await {
+        Ok(()) => Verdict::Success,
+        Err(error) => failed(&event.account, &error),
+    }
 }
 
 /// A log that cannot be read will not get better by itself, and must not hold up the others.

@@ -4,7 +4,7 @@ use docket_domain::audit::{
     Added, Entry, Log, Pages, Place, Query, SPANS, Span, Verified, Verifier, directory_key,
     log_key, page_key, task_key, task_pages_key,
 };
-use docket_domain::{AccountId, Event, TaskId};
+use docket_domain::{AccountId, Event, Instant, TaskId};
 use docket_service::Runtime;
 use docket_sidecar::{Document, Error, Operation, Sidecar};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -295,6 +295,37 @@ impl<R: Runtime> Store<R> {
             }
         }
         Ok((None, true))
+    }
+
+    /// Takes out of the log of an account that was deleted what it told, and ends it. The chain of hashes stays, and holds.
+    /// It can be begun anew wherever it was cut off.
+    ///
+    /// # Errors
+    /// The sidecar's.
+    pub async fn forget(&self, account: &AccountId, at: Instant) -> Result<(), Error> {
+        let mut log = self.log(account).await?;
+        if log.value.gone.is_none() {
+            log.value.end(at);
+            self.sidecar.transact(STATE, &[log.write()?]).await?;
+        }
+        let keys: Vec<String> = (0..log.value.pages.sealed)
+            .map(|number| page_key(account, number))
+            .collect();
+        for keys in keys.chunks(TOGETHER) {
+            let mut pages = self.sidecar.documents::<Vec<Entry>>(STATE, keys).await?;
+            pages.retain(|page| page.value.iter().any(|entry| !entry.redacted));
+            let redacted: Vec<Operation> = pages
+                .iter_mut()
+                .map(|page| {
+                    page.value.iter_mut().for_each(Entry::redact);
+                    page.write()
+                })
+                .collect::<Result<_, _>>()?;
+            if !redacted.is_empty() {
+                self.sidecar.transact(STATE, &redacted).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn log(&self, account: &AccountId) -> Result<Document<Log>, Error> {

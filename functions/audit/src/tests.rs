@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use docket_api::openapi;
+use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::audit::{Entry, Log, page_key};
-use docket_domain::{AccountId, TaskId};
+use docket_domain::{AccountId, Instant, TaskId};
 use docket_fake::{APP_TOKEN, Fake, Fault, check_document, config, task_event};
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -467,4 +468,52 @@ fn the_document_has_every_route_and_no_other_and_each_wants_a_token() {
     let public = paths.filter(|path| !path.starts_with("/internal/"));
     let router = Instance::new(&Fake::default()).router;
     check_document(&openapi::document(), &["audit"], &router, public);
+}
+
+#[test]
+fn of_a_deleted_account_the_hashes_are_kept_and_nothing_that_it_told() {
+    block_on(async {
+        let instance = filled(&Fake::default(), 150).await;
+        let (_, before) = instance.get("ann", "/api/audit?limit=200").await;
+        let deleted = AccountDeleted {
+            account: AccountId::parse("ann").unwrap(),
+            at: Instant::parse("2026-11-23T08:00:00Z").unwrap(),
+        };
+        let delete = async || {
+            let event = deleted.cloud_event().to_string();
+            let path = "/internal/audit/accounts";
+            let (status, verdict) = instance.post(APP_TOKEN, path, event).await;
+            assert_eq!(status, 200);
+            verdict["status"].as_str().unwrap().to_owned()
+        };
+        // It is cut off after the head was written.
+        let faults = [Fault::None, Fault::Away];
+        instance.fake.world().transactions.extend(faults);
+        assert_eq!(delete().await, "RETRY");
+        assert_eq!(delete().await, "SUCCESS");
+        assert_eq!(delete().await, "SUCCESS");
+        let title = before["entries"][0]["title"].as_str().unwrap();
+        assert_eq!(title, "Pay rent");
+        for key in instance.fake.keys("") {
+            let kept = instance.fake.world().state[&key].0.to_string();
+            assert!(!kept.contains(title), "{key}: {kept}");
+        }
+        let (_, after) = instance.get("ann", "/api/audit?limit=200").await;
+        let hashes = |page: &Value| -> Vec<Value> {
+            let entries = page["entries"].as_array().unwrap();
+            entries.iter().map(|entry| entry["hash"].clone()).collect()
+        };
+        assert_eq!(hashes(&after), hashes(&before));
+        let (_, verified) = instance.get("ann", "/api/audit/verify").await;
+        assert_eq!(
+            (&verified["ok"], &verified["entries"]),
+            (&json!(true), &json!(150))
+        );
+        // Nothing comes after it.
+        instance.deliver(&[event("ann", 151)]).await;
+        assert_eq!(
+            instance.get("ann", "/api/audit/verify").await.1["entries"],
+            150
+        );
+    });
 }

@@ -93,6 +93,16 @@ impl<R: Runtime> Jobs<R> {
         true
     }
 
+    /// Takes back all jobs of a plan.
+    ///
+    /// # Errors
+    /// The sidecar's: the scheduler is away, say.
+    pub async fn take_back(&self, plan: &Plan) -> Result<(), Error> {
+        let names = plan.jobs();
+        let deleted = names.keys().map(|name| self.sidecar.delete_job(name));
+        try_join_all(deleted).await.map(drop)
+    }
+
     async fn schedule(&self, name: &str, at: Instant, wake: &Wake) -> Result<(), Error> {
         let job = Job {
             name,

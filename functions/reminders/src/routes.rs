@@ -7,6 +7,7 @@ use docket_api::reminders::{
     AskLedger, LEDGER, Ledger, LedgerEntry, NewSettings, SETTINGS, SNOOZE, SettingsTaken, Snooze,
     Snoozed,
 };
+use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::reminders::{Followed, Plan, TaskState, plan_key};
 use docket_domain::{Event, FieldErrorCode, Instant};
 use docket_service::serve::{log_background, routes};
@@ -24,12 +25,15 @@ use crate::sweep::Swept;
 const EARLY: i64 = 1_000;
 /// How long the moving of reminders may take before the answer.
 const SETTLING: Duration = Duration::from_millis(1_200);
+/// How long the forgetting of an account may take before the event is to come again.
+const FORGETTING: Duration = Duration::from_secs(8);
 /// How long a notification's id may be.
 const MAX_NOTIFICATION: usize = 64;
 
 /// The function's routes.
 pub fn router<R: Runtime>(app: App<R>) -> Router {
     routes([
+        ("/internal/reminders/accounts", post(account_deleted)),
         ("/internal/reminders/task-events", post(task_event)),
         ("/internal/reminders/reminder-sweep", post(sweep)),
         (SNOOZE, post(snooze)),
@@ -58,6 +62,22 @@ async fn task_event<R: Runtime>(
         Ok(()) => Verdict::Success,
         Err(error) => {
             log_background("error", &format!("after event {}: {error}", event.id));
+            Verdict::Retry
+        }
+    }
+}
+
+/// Forgets an account that was deleted. What cannot be done in time is done when the event comes again.
+async fn account_deleted<R: Runtime>(
+    State(app): State<App<R>>,
+    Delivered(event): Delivered<AccountDeleted>,
+) -> Verdict {
+    let deadline = app.runtime.elapsed() + FORGETTING;
+    match app.forget(&event.account, event.at, deadline).await {
+        Ok(true) => Verdict::Success,
+        Ok(false) => Verdict::Retry,
+        Err(error) => {
+            log_background("error", &format!("forgetting {}: {error}", event.account));
             Verdict::Retry
         }
     }

@@ -1,18 +1,19 @@
-//! An account's settings: what they are, and moving everything to where they say.
+//! An account's settings: what they are, and moving everything to where they say. And the end of an account.
 //!
-//! The plans that depend on them are in an index of [`SHARDS`] documents. A change of the settings is stored first, with how
-//! far the plans have been brought to it; if there are very many, the sweep goes on with them.
+//! An account's plans, but for those of deleted tasks, are in an index of [`SHARDS`] documents. A change of the settings is
+//! stored first, with how far the plans have been brought to it; if there are very many, the sweep goes on with them.
 
 use docket_domain::agenda::{Bucket, shard_of};
-use docket_domain::reminders::Settings;
-use docket_domain::{AccountId, TaskId};
+use docket_domain::reminders::{Plan, Settings};
+use docket_domain::{AccountId, Instant, TaskId};
 use docket_service::Runtime;
 use docket_sidecar::Error;
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
 
 use crate::App;
-use crate::store::{STATE, account_key};
+use crate::store::{Account, STATE, account_key};
 
 /// How many documents an account's index has, so that ten thousand tasks are not one document.
 const SHARDS: u8 = 64;
@@ -27,7 +28,7 @@ pub fn index_key(account: &AccountId, plan: &str) -> String {
 }
 
 fn shard_key(account: &AccountId, shard: u8) -> String {
-    format!("reminders:{account}:all-day:{shard}")
+    format!("reminders:{account}:plans:{shard}")
 }
 
 impl<R: Runtime> App<R> {
@@ -41,7 +42,8 @@ impl<R: Runtime> App<R> {
         loop {
             tries += 1;
             let mut document = self.store.account(account).await?;
-            if document.exists() && document.value.settings == settings {
+            let is_there = document.exists() && document.value.settings == settings;
+            if is_there || document.value.gone.is_some() {
                 return Ok(());
             }
             document.value.settings = settings;
@@ -93,6 +95,46 @@ impl<R: Runtime> App<R> {
                 return Err(error);
             }
         }
+    }
+
+    /// Forgets an account that was deleted, with its plans and their jobs, until `deadline` by [`Runtime::elapsed`]; whether
+    /// nothing is left of it but the note that it is gone. It can be begun anew wherever it was cut off.
+    ///
+    /// # Errors
+    /// The sidecar's.
+    pub async fn forget(
+        &self,
+        account: &AccountId,
+        at: Instant,
+        deadline: Duration,
+    ) -> Result<bool, Error> {
+        let sidecar = &self.store.sidecar;
+        let mut document = self.store.account(account).await?;
+        if document.value.gone.is_none() {
+            document.value = Account {
+                gone: Some(at),
+                ..Account::default()
+            };
+            sidecar.transact(STATE, &[document.write()?]).await?;
+        }
+        for shard in 0..SHARDS {
+            let index = shard_key(account, shard);
+            let index = sidecar.document::<Bucket>(STATE, index).await?;
+            let keys: Vec<String> = index.value.documents().map(str::to_owned).collect();
+            for keys in keys.chunks(AT_ONCE) {
+                if self.runtime.elapsed() >= deadline {
+                    return Ok(false);
+                }
+                let plans = sidecar.documents::<Option<Plan>>(STATE, keys).await?;
+                let plans = plans.iter().filter_map(|plan| plan.value.as_ref());
+                try_join_all(plans.map(|plan| self.jobs.take_back(plan))).await?;
+                sidecar.remove(STATE, keys).await?;
+            }
+            if let Some(removal) = index.removal() {
+                sidecar.transact(STATE, &[removal]).await?;
+            }
+        }
+        Ok(true)
     }
 
     async fn settle_plan(

@@ -36,6 +36,9 @@ pub struct Account {
     /// From which shard of the index on the plans have yet to be brought to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<u8>,
+    /// When the account was deleted, if it was: nothing is planned any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Instant>,
 }
 
 /// The state key of an account's settings.
@@ -92,9 +95,9 @@ impl<R: Runtime> Store<R> {
         self.sidecar.document(STATE, account_key(account)).await
     }
 
-    /// Changes a task's plan and, in the same transaction, the agenda and the index of what depends on the settings.
+    /// Changes a task's plan and, in the same transaction, the agenda and the account's index of plans.
     /// `change` is given the settings that count; if they change meanwhile, it is called again with the new ones. Gives
-    /// nothing for a task that has no plan and gets none.
+    /// nothing for a task that has no plan and gets none, and for an account that was deleted.
     ///
     /// # Errors
     /// The sidecar's; the change may be stored all the same, so it must do no harm twice.
@@ -112,6 +115,9 @@ impl<R: Runtime> Store<R> {
             let (mut document, account_now) =
                 try_join(self.plan(key.clone()), self.account(account)).await?;
             let settings = account_now.value.settings;
+            if account_now.value.gone.is_some() {
+                return Ok(None);
+            }
             let before = document.value.clone();
             jobs_before.get_or_insert_with(|| before.as_ref().map(Plan::jobs).unwrap_or_default());
             change(&mut document.value, &settings);
@@ -165,8 +171,8 @@ impl<R: Runtime> Store<R> {
             .into_iter()
             .map(|(place, change)| (place.key(), change))
             .collect();
-        let depended = before.is_some_and(Plan::depends_on_settings);
-        match (depended, plan.depends_on_settings()) {
+        let was_listed = before.is_some_and(|plan| !plan.is_deleted());
+        match (was_listed, !plan.is_deleted()) {
             (false, true) => drop(changes.insert(index_key(plan.account(), key), Change::Add)),
             (true, false) => drop(changes.insert(index_key(plan.account(), key), Change::Remove)),
             _ => {}

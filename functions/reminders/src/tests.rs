@@ -1,7 +1,8 @@
 //! The routes, next to a sidecar in memory.
 
 use axum::body::Body;
-use docket_domain::{Instant, TaskId};
+use docket_domain::account_deleted::AccountDeleted;
+use docket_domain::{AccountId, Instant, TaskId};
 use docket_fake::{APP_TOKEN, Fake, Fault, NOW, config, task_event};
 use docket_service::Runtime as _;
 use futures::executor::block_on;
@@ -671,4 +672,53 @@ fn only_the_sidecar_asks() {
         }
     }
     assert!(docket.fake.world().state.is_empty());
+}
+
+fn deleted(account: &str) -> Value {
+    let account = AccountId::parse(account).unwrap();
+    let at = Instant::parse(NOW).unwrap();
+    AccountDeleted { account, at }.cloud_event()
+}
+
+#[test]
+fn a_deleted_account_is_forgotten_with_its_jobs_and_stays_so() {
+    let instance = Instance::new();
+    let fake = &instance.fake;
+    let hears = |account: &str, number: u64, seq: u64| {
+        let mut event = event("task-created", seq, &absolute("12:00"));
+        event["data"]["account"] = account.into();
+        task_of(&mut event, number);
+        assert_eq!(instance.hears(&event), "SUCCESS");
+    };
+    for account in ["ann", "ben"] {
+        (1..=20).for_each(|n| hears(account, n, n));
+    }
+    assert_eq!(instance.jobs().len(), 40);
+    let forget = || {
+        let (status, verdict) = instance.ask("/internal/reminders/accounts", &deleted("ann"));
+        assert_eq!(status, 200);
+        verdict["status"].as_str().unwrap().to_owned()
+    };
+    // The scheduler is away in the midst of it.
+    fake.world()
+        .schedulings
+        .extend([Fault::None, Fault::None, Fault::Away]);
+    assert_eq!(forget(), "RETRY");
+    for _ in 0..2 {
+        assert_eq!(forget(), "SUCCESS");
+        assert_eq!(fake.keys("reminders:ann"), ["reminders:ann"]);
+    }
+    assert_eq!(instance.jobs().len(), 20);
+    assert!(fake.keys("reminders:ben").len() > 20);
+
+    // What was still under way plans nothing any more.
+    hears("ann", 21, 21);
+    let settings = json!({ "account": "ann", "morning": "07:00", "time_zone": "UTC" });
+    assert_eq!(instance.ask(SETTINGS, &settings).0, 200);
+    assert_eq!(fake.keys("reminders:ann"), ["reminders:ann"]);
+    instance.clock(5 * HOUR);
+    instance.scheduler_runs();
+    instance.sweeps();
+    let (published, _) = instance.published();
+    assert_eq!(published, 20);
 }

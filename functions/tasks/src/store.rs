@@ -8,7 +8,7 @@ use docket_domain::shelf::{Applied, Book, Segment, book_key, segment_key};
 use docket_domain::task::Status;
 use docket_domain::{AccountId, Command, Instant, Rejection, Shelf, Task, TaskId};
 use docket_service::{Caller, Problem, Runtime};
-use docket_sidecar::{Entry, Error, Etag, Sidecar};
+use docket_sidecar::{Document, Entry, Error, Etag, Sidecar};
 use futures::future::join;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
@@ -360,6 +360,31 @@ impl<R: Runtime> Store<R> {
             Done::Now(applied) => show(&applied),
             Done::Before(answered) => Ok(answered),
         }
+    }
+
+    /// Forgets an account that was deleted; nothing of it is stored any more. It can be begun anew wherever it was cut off:
+    /// the book has the directory until the segments are gone.
+    ///
+    /// # Errors
+    /// The sidecar's; a refusal if something was changed meanwhile.
+    pub async fn forget(&self, account: &AccountId, at: Instant) -> Result<(), Error> {
+        let key = || book_key(account);
+        let mut book: Document<Book> = self.sidecar.document(STATE, key()).await?;
+        if book.value.gone.is_none() {
+            book.value.gone = Some(at);
+            self.sidecar.transact(STATE, &[book.write()?]).await?;
+            book = self.sidecar.document(STATE, key()).await?;
+        }
+        let segments: Vec<String> = (0..book.value.newest_number())
+            .map(|number| segment_key(account, number))
+            .collect();
+        self.sidecar.remove(STATE, &segments).await?;
+        let tombstone = book.value.tombstone();
+        if book.value == tombstone {
+            return Ok(());
+        }
+        book.value = tombstone;
+        self.sidecar.transact(STATE, &[book.write()?]).await
     }
 
     /// Reads the book, and beside it the segment where a task must be unless the book has it inline.

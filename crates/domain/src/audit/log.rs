@@ -109,6 +109,9 @@ pub struct Log {
     pub pages: Pages<Entry>,
     /// The directory: the span of each sealed page.
     pub spans: Pages<Span>,
+    /// When the account was deleted, if it was: nothing is added any more, and what the entries told is taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Instant>,
 }
 
 /// What is to be written beside the log after events were added.
@@ -140,9 +143,15 @@ impl Added {
 }
 
 impl Log {
-    /// Adds an event, unless it is there already: that follows from its sequence number.
+    /// Ends the log of an account that was deleted, and redacts the open page; the sealed ones are left to do.
+    pub fn end(&mut self, at: Instant) {
+        self.gone.get_or_insert(at);
+        self.pages.open.iter_mut().for_each(Entry::redact);
+    }
+
+    /// Adds an event, unless it is there already, which follows from its sequence number, or the account is gone.
     pub fn add(&mut self, event: &Event, added: &mut Added) {
-        if !self.sequence.take(event.seq) {
+        if self.gone.is_some() || !self.sequence.take(event.seq) {
             return;
         }
         let entry = Entry::after(self.hash, Content::of(event));

@@ -1,5 +1,6 @@
 //! The routes. What each reads and answers is in the modules.
 
+mod accounts;
 mod batch;
 mod changes;
 mod inbox;
@@ -48,6 +49,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/api/planner/parse", post(planner::parse)),
         ("/api/export", get(transfer::export)),
         ("/inbox", post(inbox::take)),
+        ("/internal/tasks/accounts", post(accounts::deleted)),
         ("/internal/tasks/occurrences", post(occurrences::create)),
         ("/internal/tasks/outbox-sweep", post(sweep)),
     ]

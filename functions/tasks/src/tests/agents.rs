@@ -93,8 +93,7 @@ fn an_agent_may_do_what_its_token_allows_and_nothing_else() {
             }
             // What was deleted by the batch is gone when it is deleted alone.
             let done = ask(&instance, &needed.join("+"), method, path, body).await;
-            let is_done =
-                done.status.is_success() || (method == "DELETE" && done.status == 404);
+            let is_done = done.status.is_success() || (method == "DELETE" && done.status == 404);
             assert!(is_done, "{method} {path}: {} {}", done.status, done.body);
         }
     });

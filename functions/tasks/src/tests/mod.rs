@@ -1,5 +1,6 @@
 //! The function's routes, on a platform in memory.
 
+mod accounts;
 mod agents;
 mod batch;
 mod changes;
