@@ -7,12 +7,10 @@ use std::time::Duration;
 use docket_domain::audit::{Break, Broken, Entry, Hash, Verified, Verifier};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::ask::ask;
+
 /// How long the log may be behind the tasks, before its end counts as cut off.
 const BEHIND: Duration = Duration::from_secs(10);
 /// How often is looked whether it still is.
@@ -188,38 +186,16 @@ impl Api {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AuditError> {
-        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-        let exchange = timeout(PATIENCE, self.exchange(path)).await;
-        let answer =
-            exchange
-                .unwrap_or_else(|_| Err(late()))
-                .map_err(|source| AuditError::Silent {
-                    address: self.address,
-                    source,
-                })?;
-        let body = answer
-            .strip_prefix("HTTP/1.")
-            .filter(|rest| rest.get(2..5) == Some("200"))
-            .and_then(|rest| rest.split_once("\r\n\r\n"))
-            .map(|(_, body)| body);
+        let address = self.address;
+        let bearer = format!("Bearer {}", self.token);
+        let answer = ask(address, "GET", path, ("Authorization", &bearer), None).await;
+        let answer = answer.map_err(|source| AuditError::Silent { address, source })?;
+        let body = Some(&answer.body).filter(|_| answer.status == 200);
         body.and_then(|body| serde_json::from_str(body).ok())
             .ok_or_else(|| AuditError::Answer {
                 path: path.to_owned(),
-                answer: answer.chars().take(1_000).collect(),
+                answer: answer.to_string(),
             })
-    }
-
-    /// One request on one connection, in HTTP/1.0: its end is the answer's end.
-    async fn exchange(&self, path: &str) -> std::io::Result<String> {
-        let Self { address, token } = self;
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!(
-            "GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
     }
 }
 

@@ -272,7 +272,7 @@ impl DataDir {
         self.root.join("secrets")
     }
 
-    /// What Dapr's secret store reads: `jwt-signing-key`, `jwt-keys` and `inbox-key`.
+    /// What Dapr's secret store reads: `jwt-signing`, `jwt-keys`, `refresh-key` and `inbox-key`.
     #[must_use]
     pub fn secrets_file(&self) -> PathBuf {
         self.secrets().join("secrets.json")

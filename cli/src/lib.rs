@@ -1,6 +1,8 @@
 //! The library behind `cargo docket`: the whole-system tests use its parts, the binary only its
 //! command line.
 
+pub mod accounts;
+pub mod ask;
 pub mod audit;
 pub mod build;
 pub mod commands;

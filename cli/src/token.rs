@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use docket_domain::AccountId;
 use ed25519_dalek::SigningKey;
 use jwt_compact::alg::Ed25519;
 use jwt_compact::{AlgorithmExt as _, Claims, Header};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 /// Who issues tokens and whom they are for.
 const DOCKET: &str = "docket";
@@ -17,12 +17,6 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Why a token cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// What was given as an e-mail address is none.
-    #[error("`{email}` is no e-mail address")]
-    Email {
-        /// What was given.
-        email: String,
-    },
     /// The time to live makes no sense.
     #[error("`{text}` is no time to live: give a number and s, m, h or d, such as 90s or 1h")]
     Duration {
@@ -49,42 +43,8 @@ pub struct Who {
     pub aud: String,
     /// The account.
     pub sub: String,
-    /// The account's e-mail address.
-    pub email: String,
     /// The token's own id.
     pub jti: String,
-}
-
-/// The account of an e-mail address on a local stack: derived, so that no account has to be made
-/// first.
-#[must_use]
-pub fn account_of(email: &str) -> String {
-    let digest = Sha256::digest(normal(email).as_bytes());
-    let hex: String = crate::build::hex(&digest).chars().take(24).collect();
-    format!("a{hex}")
-}
-
-fn normal(email: &str) -> String {
-    email.trim().to_lowercase()
-}
-
-/// Checks an e-mail address for what a slip of the pen would break, no more.
-pub fn check_email(email: &str) -> Result<String, TokenError> {
-    let normal = normal(email);
-    let plausible = normal.len() <= 254
-        && !normal.chars().any(|c| c.is_whitespace() || c.is_control())
-        && normal.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty()
-                && !domain.contains('@')
-                && domain.split('.').all(|label| !label.is_empty())
-        });
-    if plausible {
-        Ok(normal)
-    } else {
-        Err(TokenError::Email {
-            email: email.to_owned(),
-        })
-    }
 }
 
 /// Reads a time such as `90s`, `15m`, `1h` or `7d`.
@@ -110,12 +70,11 @@ pub fn read_duration(text: &str) -> Result<Duration, TokenError> {
 pub fn mint(
     kid: &str,
     seed: &[u8; 32],
-    email: &str,
+    account: &AccountId,
     now: DateTime<Utc>,
     lifetime: Duration,
     jti: String,
 ) -> Result<String, TokenError> {
-    let email = check_email(email)?;
     if lifetime < Duration::from_secs(1) || lifetime > LONGEST {
         return Err(TokenError::Lifetime);
     }
@@ -123,8 +82,7 @@ pub fn mint(
     let mut claims = Claims::new(Who {
         iss: DOCKET.to_owned(),
         aud: DOCKET.to_owned(),
-        sub: account_of(&email),
-        email,
+        sub: account.to_string(),
         jti,
     });
     claims.issued_at = Some(now);
@@ -154,7 +112,7 @@ mod tests {
         mint(
             "k1",
             &SEED,
-            " Ada@Example.com ",
+            &AccountId::parse("ada").unwrap(),
             now(),
             lifetime,
             "j1".into(),
@@ -174,8 +132,7 @@ mod tests {
         let text = minted(3_600).unwrap();
         let token = verified(&text, SEED).expect("the signature is good");
         let who = &token.claims().custom;
-        assert_eq!(who.email, "ada@example.com");
-        assert_eq!(who.sub, account_of("ada@example.com"));
+        assert_eq!(who.sub, "ada");
         assert_eq!((who.iss.as_str(), who.aud.as_str()), ("docket", "docket"));
         assert_eq!(who.jti, "j1");
         assert_eq!(token.claims().issued_at, Some(now()));
@@ -202,26 +159,6 @@ mod tests {
         assert!(minted(30 * 86_400).is_ok());
         assert!(matches!(minted(30 * 86_400 + 1), Err(TokenError::Lifetime)));
         assert!(matches!(minted(0), Err(TokenError::Lifetime)));
-    }
-
-    #[test]
-    fn the_account_is_the_same_however_the_address_is_written() {
-        let account = account_of("ada@example.com");
-        assert_eq!(account_of(" ADA@example.com\n"), account);
-        assert_ne!(account_of("bob@example.com"), account);
-        assert_eq!(account.len(), 25);
-        assert!(account.starts_with('a'));
-        assert!(account.chars().all(|c| c.is_ascii_hexdigit()));
-    }
-
-    #[test]
-    fn addresses_are_checked_for_slips() {
-        for good in ["a@b", "ada.l+x@mail.example.com", "زید@example.com"] {
-            assert!(check_email(good).is_ok(), "{good}");
-        }
-        for bad in ["", "ada", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@.b"] {
-            assert!(check_email(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -114,7 +114,7 @@ func (s *stack) testSecrets(t *testing.T) {
 	if status != 200 || strings.TrimSpace(body) != `{"k1":"public"}` {
 		t.Fatalf("allowed secret: %d %s", status, body)
 	}
-	if status, body := s.call(t, "GET", "/v1.0/secrets/secrets/jwt-signing-key", nil); status != 403 {
+	if status, body := s.call(t, "GET", "/v1.0/secrets/secrets/jwt-signing", nil); status != 403 {
 		t.Fatalf("forbidden secret: %d %s", status, body)
 	}
 }

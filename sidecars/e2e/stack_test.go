@@ -71,7 +71,7 @@ func startStack(t testing.TB) *stack {
 	}
 	anchors := writeCredentials(t, s.path("secrets"))
 	must(t, os.WriteFile(s.path("secrets/secrets.json"),
-		[]byte(`{"jwt-keys": {"k1": "public"}, "jwt-signing-key": {"kid": "k1"}}`), 0o600))
+		[]byte(`{"jwt-keys": {"k1": "public"}, "jwt-signing": {"k1": "seed"}}`), 0o600))
 	must(t, os.WriteFile(s.path("resources/subscription.yaml"), []byte(subscription), 0o600))
 	must(t, os.WriteFile(s.path("resources/README.md"), []byte("# Not a resource\n"), 0o600))
 	must(t, os.WriteFile(s.path("local.yaml"), fmt.Appendf(nil, localConfiguration, s.path("state/names.db")), 0o600))

@@ -1,7 +1,8 @@
 //! A client of the API, for one account.
 
 use anyhow::{Context as _, Result, ensure};
-use docket_cli::token;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
@@ -263,15 +264,23 @@ pub fn operated(answer: &Answer, operations: usize) -> Result<Vec<Operated>> {
 }
 
 impl Account {
-    /// A client with a token; the account's id follows from the e-mail address.
-    #[must_use]
-    pub fn new(http: reqwest::Client, base: String, email: &str, token: String) -> Self {
-        Self {
+    /// A client with an access token, which names its account.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn new(http: reqwest::Client, base: String, token: String) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Claims {
+            sub: String,
+        }
+        let claims = token.split('.').nth(1).context("not a JWT")?;
+        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
+        Ok(Self {
             http,
             base,
-            id: token::account_of(email),
+            id: claims.sub,
             token,
-        }
+        })
     }
 
     /// The same account with another token.

@@ -12,6 +12,7 @@ pub mod mail;
 pub mod reminders;
 pub mod stack;
 pub mod suite;
+pub mod visitor;
 pub mod workload;
 
 use anyhow::{Context as _, Result, bail};

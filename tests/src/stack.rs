@@ -304,12 +304,7 @@ impl Stack {
         let output = self.docket(&["token", "--email", &email]).await?;
         succeeded("token", &output)?;
         let token = String::from_utf8(output.stdout)?.trim().to_owned();
-        Ok(Account::new(
-            self.http.clone(),
-            self.address(),
-            &email,
-            token,
-        ))
+        Account::new(self.http.clone(), self.address(), token)
     }
 
     /// What `cargo docket status --json` tells.

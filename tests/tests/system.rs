@@ -11,6 +11,7 @@ use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use docket_cli::events::{self, Query};
 use docket_cli::token;
+use docket_domain::AccountId;
 use docket_domain::event::TASK_EVENTS;
 use docket_tests::client::{Account, Answer, Page, Task};
 use docket_tests::events::History;
@@ -30,6 +31,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+#[path = "system/accounts.rs"]
+mod accounts;
 #[path = "system/audit.rs"]
 mod audit;
 #[path = "system/dead_letters.rs"]
@@ -41,6 +44,11 @@ mod task_inbox;
 #[path = "system/together.rs"]
 mod together;
 
+use accounts::{
+    a_page_of_somebody_else_gets_no_session, an_account_from_its_sign_up_to_its_end,
+    an_agent_token_lives_and_is_revoked, an_old_refresh_token_ends_the_session,
+    sign_ins_hold_up_nobodys_tasks, two_tabs_refresh_at_once, unknown_and_wrong_are_answered_alike,
+};
 use audit::{
     poison_holds_up_no_audit_log, tampering_with_the_audit_log_is_found,
     tasks_alone_may_ask_for_audit_entries, the_audit_catalogue_knows_every_event,
@@ -71,6 +79,13 @@ use notifications::{
 
 fn main() -> ExitCode {
     suite::main(tests![
+        an_account_from_its_sign_up_to_its_end,
+        two_tabs_refresh_at_once,
+        an_old_refresh_token_ends_the_session,
+        a_page_of_somebody_else_gets_no_session,
+        an_agent_token_lives_and_is_revoked,
+        unknown_and_wrong_are_answered_alike,
+        sign_ins_hold_up_nobodys_tasks,
         a_task_from_its_creation_to_its_end,
         what_recurs_comes_back_once,
         what_is_no_event_is_among_the_dead_letters,
@@ -285,7 +300,8 @@ const PLATFORM: &[&str] = &[
 ];
 
 /// What each component may import: nothing that is not listed comes in unseen.
-const WORLDS: [(&str, &[&[&str]]); 6] = [
+const WORLDS: [(&str, &[&[&str]]); 7] = [
+    ("accounts", &[PLATFORM]),
     ("audit", &[PLATFORM]),
     ("notifications", &[PLATFORM]),
     ("planner", &[]),
@@ -1180,9 +1196,9 @@ fn bad_requests(stack: &Stack, who: &Account, others: &Task, cursor: &str) -> Re
 fn bad_tokens(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
     let key = stack.signing_key()?;
     let (hour, now) = (Duration::from_secs(3_600), Utc::now());
-    let mint = |kid: &str, seed: &[u8; 32], at| {
-        token::mint(kid, seed, "mal@example.org", at, hour, "j".to_owned())
-    };
+    let account = AccountId::parse("mal").context("an account")?;
+    let mint =
+        |kid: &str, seed: &[u8; 32], at| token::mint(kid, seed, &account, at, hour, "j".to_owned());
     let good = mint(&key.kid, &key.seed, now)?;
     let mut parts = good.split('.');
     let (Some(header), Some(claims), Some(signature)) = (parts.next(), parts.next(), parts.next())
@@ -1192,7 +1208,7 @@ fn bad_tokens(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
     let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let unsigned = encode(json!({ "alg": "none", "typ": "JWT", "kid": key.kid }));
     let mut other: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
-    other["sub"] = json!(token::account_of("ann@example.org"));
+    other["sub"] = json!("ann");
     Ok(vec![
         ("a word as token", "letmein".to_owned()),
         ("a long token", "A".repeat(8_000)),
@@ -1455,14 +1471,14 @@ async fn the_sidecar_is_for_its_app(suite: &Suite) -> Result<()> {
         .await?
         .check(200)?;
     // The key that signs is out of this function's scope.
-    Answer::of(get("/v1.0/secrets/secrets/jwt-signing-key"))
+    Answer::of(get("/v1.0/secrets/secrets/jwt-signing"))
         .await?
         .check(403)?;
     let bulk: Value = Answer::of(get("/v1.0/secrets/secrets/bulk"))
         .await?
         .read(200)?;
     ensure!(
-        bulk.get("jwt-signing-key").is_none(),
+        bulk.get("jwt-signing").is_none(),
         "bulk shows the signing key"
     );
     Ok(())

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use docket_domain::audit::Hash;
 
+use crate::accounts::account_of;
 use crate::audit::Api;
 use crate::layout::Ports;
 use crate::stack::registry::Stack;
@@ -54,11 +55,12 @@ impl Verify {
         let stack = Stack::read(&data)
             .filter(Stack::is_supervised)
             .context("no stack runs here; start one: `cargo docket up`")?;
+        let account = account_of(&data, &self.email, false).await?;
         let key = JwtKey::read(&data)?;
         let token = token::mint(
             &key.kid,
             &key.seed,
-            &self.email,
+            &account,
             DateTime::<Utc>::from(SystemTime::now()),
             Duration::from_secs(3_600),
             "audit-verify".to_owned(),

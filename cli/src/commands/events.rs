@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::accounts::account_of;
 use crate::events::{self, Event, From, Query};
 use crate::stack::registry::Stack;
 use crate::token;
@@ -42,7 +43,14 @@ impl Args {
         let stack = Stack::read(&data)
             .filter(Stack::is_supervised)
             .context("no stack runs here; start one: `cargo docket up`")?;
-        let query = self.query();
+        let account = match &self.account {
+            Some(email) if email.contains('@') => {
+                let id = account_of(&data, email, false).await?;
+                Some(id.to_string())
+            }
+            account => account.clone(),
+        };
+        let query = self.query(account);
         let json = self.json;
         if query.follow || query.from == From::End {
             events::read_topic(&stack.brokers, &query, |event| print(&event, json)).await?;
@@ -59,14 +67,7 @@ impl Args {
         Ok(())
     }
 
-    fn query(&self) -> Query {
-        let account = self.account.as_ref().map(|account| {
-            if account.contains('@') {
-                token::account_of(account)
-            } else {
-                account.clone()
-            }
-        });
+    fn query(&self, account: Option<String>) -> Query {
         Query {
             topic: self.topic.clone(),
             from: self.from,

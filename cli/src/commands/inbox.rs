@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use docket_domain::AccountId;
 
+use crate::accounts::account_of;
 use crate::events;
 use crate::inbox::{self, Outcome, Proof};
 use crate::stack::registry::Stack;
@@ -37,7 +38,7 @@ struct Send {
     /// The message's id, which makes it count once [default: a new one]
     #[arg(long)]
     id: Option<String>,
-    /// Show an access token, not a signature; the account is an e-mail address
+    /// Show an access token, not a signature
     #[arg(long)]
     token: bool,
     /// Print the message, and do not send it
@@ -68,21 +69,13 @@ impl Send {
             None => random()?,
         };
         let account = match self.account.contains('@') {
-            true => token::account_of(&self.account),
-            false => self.account.clone(),
+            true => account_of(&data, &self.account, false).await?,
+            false => AccountId::parse(&self.account)
+                .with_context(|| format!("`{}` is no account's id", self.account))?,
         };
-        let account = AccountId::parse(&account)
-            .with_context(|| format!("`{account}` is no account's id"))?;
         let proof = if self.token {
             let key = JwtKey::read(&data)?;
-            let token = token::mint(
-                &key.kid,
-                &key.seed,
-                &self.account,
-                now,
-                TOKEN_LIVES,
-                random()?,
-            )?;
+            let token = token::mint(&key.kid, &key.seed, &account, now, TOKEN_LIVES, random()?)?;
             Proof::Token(token)
         } else {
             Proof::Key(secrets::inbox_key(&data)?)

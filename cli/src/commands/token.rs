@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 
+use crate::accounts::account_of;
 use crate::stack::secrets::JwtKey;
 use crate::token;
 
 /// The command's arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Whom the token is for
+    /// Whom the token is for; an account is made if nobody has the address
     #[arg(long)]
     email: String,
     /// How long it is good: a number and s, m, h or d; 30 days at most
@@ -23,7 +24,7 @@ impl Args {
     /// Runs the command.
     pub async fn run(self, global: &super::Global) -> anyhow::Result<()> {
         let (_, data) = global.open()?;
-        token::check_email(&self.email)?;
+        let account = account_of(&data, &self.email, true).await?;
         let key = JwtKey::read(&data)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)
@@ -31,7 +32,7 @@ impl Args {
         let token = token::mint(
             &key.kid,
             &key.seed,
-            &self.email,
+            &account,
             DateTime::<Utc>::from(SystemTime::now()),
             self.expires_in,
             crate::build::hex(&id),

@@ -660,10 +660,8 @@ mod tests {
         );
         let signing = std::fs::read_to_string(made.data.secrets_file()).unwrap();
         let signing: serde_json::Value = serde_json::from_str(&signing).unwrap();
-        let seed = signing["jwt-signing-key"]["ed25519"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let seed = signing["jwt-signing"].as_object().unwrap().values();
+        let seed = seed.last().unwrap().as_str().unwrap().to_owned();
         let mut secrets = vec![seed.clone()];
         for pair in made.secrets.api_tokens.values() {
             secrets.extend([pair.app_api_token.clone(), pair.dapr_api_token.clone()]);

@@ -124,8 +124,17 @@ pub enum Outcome {
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct SecretsFile {
-    jwt_signing_key: SigningEntry,
+    /// What signs access tokens: key id to 32 bytes. `accounts` alone may read it.
+    #[serde(default)]
+    jwt_signing: BTreeMap<String, String>,
+    /// What they are verified with: key id to public key.
     jwt_keys: BTreeMap<String, String>,
+    /// What refresh tokens follow from: key id to 32 bytes.
+    #[serde(default)]
+    refresh_key: BTreeMap<String, String>,
+    /// What stood in the place of `jwt_signing` when there was no `accounts`.
+    #[serde(default, skip_serializing)]
+    jwt_signing_key: Option<SigningEntry>,
     /// What the mail server is told; the component `smtp` refers to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     smtp: Option<SmtpEntry>,
@@ -134,7 +143,7 @@ struct SecretsFile {
     inbox_key: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SigningEntry {
     kid: String,
@@ -173,8 +182,8 @@ impl Secrets {
             files = read_all(&folder)?;
         }
         let before = files.clone();
+        complete_keys(&folder, &mut files)?;
         let jwt = signing_key(&folder, &files)?;
-        complete_inbox_key(&folder, &mut files)?;
         let api_tokens = complete_tokens(&folder, &mut files, apps)?;
         complete_certificates(&folder, &mut files, now)?;
         let outcome = if made {
@@ -343,29 +352,38 @@ fn new_signing_key() -> Result<Vec<u8>, SecretsError> {
     let kid = URL_SAFE_NO_PAD.encode(random::<9>()?);
     let public = SigningKey::from_bytes(&seed).verifying_key();
     json(&SecretsFile {
-        inbox_key: new_inbox_key()?,
+        inbox_key: new_key()?,
         jwt_keys: BTreeMap::from([(kid.clone(), URL_SAFE_NO_PAD.encode(public.as_bytes()))]),
-        jwt_signing_key: SigningEntry {
-            kid,
-            ed25519: URL_SAFE_NO_PAD.encode(seed),
-        },
+        jwt_signing: BTreeMap::from([(kid, URL_SAFE_NO_PAD.encode(seed))]),
+        jwt_signing_key: None,
+        refresh_key: new_key()?,
         smtp: None,
     })
 }
 
-fn new_inbox_key() -> Result<BTreeMap<String, String>, SecretsError> {
+fn new_key() -> Result<BTreeMap<String, String>, SecretsError> {
     let kid = URL_SAFE_NO_PAD.encode(random::<9>()?);
     let key = URL_SAFE_NO_PAD.encode(random::<32>()?);
     Ok(BTreeMap::from([(kid, key)]))
 }
 
-/// A stack that was first started before there was a task inbox has no key for it.
-fn complete_inbox_key(folder: &Path, files: &mut Files) -> Result<(), SecretsError> {
+/// A stack that was first started before there was a task inbox, or `accounts`, has no keys for them.
+fn complete_keys(folder: &Path, files: &mut Files) -> Result<(), SecretsError> {
     let mut file = secrets_file(folder, files)?;
-    if file.inbox_key.is_empty() {
-        file.inbox_key = new_inbox_key()?;
-        files.insert(SECRETS, json(&file)?);
+    let old = file.jwt_signing_key.take();
+    let is_complete = !file.inbox_key.is_empty() && !file.refresh_key.is_empty();
+    if is_complete && old.is_none() {
+        return Ok(());
     }
+    if let Some(SigningEntry { kid, ed25519 }) = old {
+        file.jwt_signing = BTreeMap::from([(kid, ed25519)]);
+    }
+    for keys in [&mut file.inbox_key, &mut file.refresh_key] {
+        if keys.is_empty() {
+            *keys = new_key()?;
+        }
+    }
+    files.insert(SECRETS, json(&file)?);
     Ok(())
 }
 
@@ -378,12 +396,14 @@ fn secrets_file(folder: &Path, files: &Files) -> Result<SecretsFile, SecretsErro
 fn signing_key(folder: &Path, files: &Files) -> Result<JwtKey, SecretsError> {
     let wrong = |reason: &str| damaged(folder, SECRETS, reason);
     let file = secrets_file(folder, files)?;
-    let SigningEntry { kid, ed25519 } = file.jwt_signing_key;
+    let old = file.jwt_signing_key.map(|old| (old.kid, old.ed25519));
+    let (kid, seed) = file.jwt_signing.into_iter().next().or(old).unzip();
     let seed: [u8; 32] = URL_SAFE_NO_PAD
-        .decode(ed25519)
+        .decode(seed.unwrap_or_default())
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| wrong("the signing key is not 32 bytes"))?;
+    let kid = kid.unwrap_or_default();
     let public = SigningKey::from_bytes(&seed).verifying_key();
     if file.jwt_keys.get(&kid) != Some(&URL_SAFE_NO_PAD.encode(public.as_bytes())) {
         return Err(wrong("jwt-keys lacks the signing key's public half"));

@@ -9,6 +9,8 @@ pub const APP: &str = "accounts";
 pub const AGENT_TOKEN: &str = "/internal/accounts/agent-token";
 /// Where an [`AskAddress`] goes; answered with an [`Address`], or with 404 for an unknown account.
 pub const ADDRESS: &str = "/internal/accounts/address";
+/// Where an [`EnsureAccount`] goes, of the operator; answered with [`Ensured`].
+pub const ENSURE: &str = "/internal/accounts/ensure";
 /// What every agent token begins with, so that it is never taken for an access token, and found by secret scanners.
 pub const AGENT_TOKEN_PREFIX: &str = "dkt_";
 
@@ -50,6 +52,22 @@ pub struct Address {
     pub email: String,
     /// Whether its owner has shown that mails reach him.
     pub verified: bool,
+}
+
+/// Asks for the account of an address.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EnsureAccount {
+    /// The address.
+    pub email: String,
+    /// Whether one is made if there is none; else that is a 404.
+    pub make: bool,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ensured {
+    /// The account.
+    pub account: AccountId,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod auth;
 mod batch;
 mod changes;
 pub mod inbox;

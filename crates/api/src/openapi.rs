@@ -2,6 +2,8 @@
 //!
 //! `docs/openapi.json` is what [`document`] gives; a golden test keeps it so.
 
+mod accounts;
+
 use docket_domain::audit::{self, Verified};
 use docket_domain::changes::{self, MAX_SINCE};
 use docket_domain::find::{DEFAULT_LIMIT, MAX_LIMIT, MAX_SEARCH};
@@ -303,7 +305,7 @@ const CURSOR: Parameter = query(
     "`next_cursor` of the page before; it fits the same question alone.",
 );
 
-/// All operations, by path.
+/// The operations of people's tasks and what follows from them, by path.
 const OPERATIONS: &[Operation] = &[
     Operation {
         method: "get",
@@ -717,6 +719,11 @@ const OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// Every operation.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(accounts::OPERATIONS)
+}
+
 /// The document, with its objects in alphabetical order.
 pub fn document() -> Value {
     // What is read and what is written differ in what is required, so each has its generator; they share no type that
@@ -731,7 +738,7 @@ pub fn document() -> Value {
     let mut written = SchemaGenerator::new(settings().for_serialize());
 
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for operation in OPERATIONS {
+    for operation in operations() {
         paths.entry(operation.path).or_default().insert(
             operation.method.to_owned(),
             operation.to_json(&mut read, &mut written),
@@ -753,7 +760,10 @@ pub fn document() -> Value {
         "components": {
             "headers": headers(),
             "schemas": schemas,
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "securitySchemes": {
+                "refresh": { "type": "apiKey", "in": "cookie", "name": "docket_refresh" },
+                "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+            },
         },
     });
     document.sort_all_objects();
@@ -779,6 +789,9 @@ impl Operation {
             "responses": answers,
         });
         if let Some(fields) = operation.as_object_mut() {
+            if let Some(security) = accounts::security(self.id) {
+                fields.insert("security".to_owned(), security);
+            }
             if !parameters.is_empty() {
                 fields.insert("parameters".to_owned(), parameters.into());
             }
@@ -832,10 +845,10 @@ fn content(content: Content, generator: &mut SchemaGenerator) -> Value {
 fn by_status<'a>(codes: impl Iterator<Item = &'a Code>) -> BTreeMap<u16, Vec<Code>> {
     let mut statuses: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
-        statuses
-            .entry(code.status().as_u16())
-            .or_default()
-            .push(*code);
+        let codes = statuses.entry(code.status().as_u16()).or_default();
+        if !codes.contains(code) {
+            codes.push(*code);
+        }
     }
     statuses
 }
@@ -875,6 +888,7 @@ fn headers() -> Value {
         "ETag": header("The task's version, for `If-Match`.", json!({ "type": "string", "pattern": "^\"[0-9]+\"$" })),
         "Location": header("The path of what is new.", json!({ "type": "string", "format": "uri-reference" })),
         "Retry-After": header("When to try again, in seconds.", json!({ "type": "integer", "minimum": 0 })),
+        "Set-Cookie": header("The refresh token, for `/api/auth` alone; none after signing out.", json!({ "type": "string", "pattern": "^docket_refresh=" })),
         "WWW-Authenticate": header("How to say who asks.", json!({ "const": "Bearer" })),
         "X-Request-Id": header(
             "What finds the request in the log; a sane one of the client's own is taken.",
@@ -927,7 +941,7 @@ mod tests {
     #[test]
     fn every_operation_has_its_own_name_and_its_paths_parameters() {
         let mut ids = BTreeSet::new();
-        for operation in OPERATIONS {
+        for operation in operations() {
             assert!(ids.insert(operation.id), "{}", operation.id);
             let in_path: Vec<&str> = operation
                 .path
@@ -947,7 +961,7 @@ mod tests {
         let settings = SchemaSettings::draft2020_12();
         let mut read = SchemaGenerator::new(settings.clone().for_deserialize());
         let mut written = SchemaGenerator::new(settings.for_serialize());
-        for operation in OPERATIONS {
+        for operation in operations() {
             operation.to_json(&mut read, &mut written);
         }
         let read = read.take_definitions(true);

@@ -4,6 +4,7 @@
 //! [`Shelf::apply`] with the time and some entropy as arguments, stores what changed in one transaction, and
 //! publishes the events that came out.
 
+pub mod account;
 pub mod account_deleted;
 pub mod agenda;
 pub mod audit;

@@ -30,9 +30,19 @@ pub async fn answer<E: Display>(
     make: impl Fn(&Config) -> Result<Router, E>,
     request: spin_http::Request,
 ) -> axum::response::Response {
+    answer_told(router, [], |config, []| make(config), request).await
+}
+
+/// As [`answer`], for a function that is told more: what each of its own variables says.
+pub async fn answer_told<const N: usize, E: Display>(
+    router: &OnceLock<Router>,
+    own: [&str; N],
+    make: impl Fn(&Config, [&str; N]) -> Result<Router, E>,
+    request: spin_http::Request,
+) -> axum::response::Response {
     let router = match router.get() {
         Some(router) => router.clone(),
-        None => match configured(make).await {
+        None => match configured(own, make).await {
             Ok(made) => router.get_or_init(|| made).clone(),
             Err(error) => {
                 log_background("error", &format!("not configured: {error}"));
@@ -43,8 +53,9 @@ pub async fn answer<E: Display>(
     serve(&Spin, router, request).await
 }
 
-async fn configured<E: Display>(
-    make: impl Fn(&Config) -> Result<Router, E>,
+async fn configured<const N: usize, E: Display>(
+    own: [&str; N],
+    make: impl Fn(&Config, [&str; N]) -> Result<Router, E>,
 ) -> Result<Router, String> {
     let variable = async |name: &str| {
         variables::get(name)
@@ -56,7 +67,11 @@ async fn configured<E: Display>(
         dapr_api_token: variable("dapr_api_token").await?,
         app_api_token: variable("app_api_token").await?,
     };
-    make(&config).map_err(|error| error.to_string())
+    let mut told = [const { String::new() }; N];
+    for (value, name) in told.iter_mut().zip(own) {
+        *value = variable(name).await?;
+    }
+    make(&config, told.each_ref().map(String::as_str)).map_err(|error| error.to_string())
 }
 
 /// Spin.

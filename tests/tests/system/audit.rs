@@ -258,7 +258,7 @@ pub async fn tasks_alone_may_ask_for_audit_entries(suite: &Suite) -> Result<()> 
     // It publishes no events, and signs no tokens.
     for (method, path) in [
         (Method::POST, "/v1.0/publish/pubsub/task-events"),
-        (Method::GET, "/v1.0/secrets/secrets/jwt-signing-key"),
+        (Method::GET, "/v1.0/secrets/secrets/jwt-signing"),
     ] {
         let answer = Answer::of(call("audit", method, path)?).await?;
         ensure!(
