@@ -103,7 +103,7 @@ impl Visitor {
             *self.cookie.lock().unwrap_or_else(PoisonError::into_inner) = pair;
         }
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if let Some(token) = body["access_token"].as_str() {
+        if let Some(token) = body.get("access_token").and_then(Value::as_str) {
             *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.to_owned());
         }
         Ok(answer)

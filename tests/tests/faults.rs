@@ -26,11 +26,14 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+#[path = "faults/accounts.rs"]
+mod accounts;
 #[path = "faults/notifications.rs"]
 mod notifications;
 #[path = "faults/reminders.rs"]
 mod reminders;
 
+use accounts::who_signs_up_has_an_account_or_none;
 use notifications::every_reminder_is_in_the_inbox_once;
 use reminders::{parts_are_killed_while_reminders_fire, reminders_due_while_everything_was_down};
 
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         events_come_again_in_any_order,
         the_audit_log_has_all_whatever_is_killed,
         every_reminder_is_in_the_inbox_once,
+        who_signs_up_has_an_account_or_none,
         everything_is_killed_between_a_change_and_its_event,
         parts_are_killed_while_reminders_fire,
         reminders_due_while_everything_was_down,

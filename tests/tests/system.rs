@@ -47,7 +47,8 @@ mod together;
 use accounts::{
     a_page_of_somebody_else_gets_no_session, an_account_from_its_sign_up_to_its_end,
     an_agent_token_lives_and_is_revoked, an_old_refresh_token_ends_the_session,
-    sign_ins_hold_up_nobodys_tasks, two_tabs_refresh_at_once, unknown_and_wrong_are_answered_alike,
+    links_come_by_mail_and_count, sign_ins_hold_up_nobodys_tasks, two_tabs_refresh_at_once,
+    unknown_and_wrong_are_answered_alike,
 };
 use audit::{
     poison_holds_up_no_audit_log, tampering_with_the_audit_log_is_found,
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         an_old_refresh_token_ends_the_session,
         a_page_of_somebody_else_gets_no_session,
         an_agent_token_lives_and_is_revoked,
+        links_come_by_mail_and_count,
         unknown_and_wrong_are_answered_alike,
         sign_ins_hold_up_nobodys_tasks,
         a_task_from_its_creation_to_its_end,

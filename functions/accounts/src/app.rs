@@ -11,6 +11,7 @@ use crate::deletions::Deletions;
 use crate::issuer::Issuer;
 use crate::limits::Limits;
 use crate::mails::Mails;
+use crate::password::Places;
 use crate::store::Store;
 
 /// How long one call to the sidecar may take.
@@ -74,6 +75,7 @@ pub struct App<R: Runtime> {
     pub(crate) mails: Mails<R>,
     pub(crate) deletions: Deletions<R>,
     pub(crate) place: Arc<Place>,
+    pub(crate) places: Places,
     verifier: Verifier<R>,
     app_api_token: Arc<str>,
 }
@@ -98,6 +100,7 @@ impl<R: Runtime> App<R> {
             others,
             store,
             place,
+            places: Places::default(),
             runtime,
             app_api_token: config.app_api_token.as_str().into(),
         })

@@ -4,6 +4,9 @@ use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier 
 use argon2::{Algorithm, Argon2, Params, Version};
 use docket_domain::Entropy;
 use docket_domain::account::password::normal;
+use docket_service::Problem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The memory of one hash, in KiB.
 const MEMORY: u32 = 19_456;
@@ -12,6 +15,38 @@ const PASSES: u32 = 2;
 /// What is verified where there is no hash, so that it takes as long: nobody knows its password. It is made with the
 /// same parameters as every new hash, which a test holds it to.
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGF0IGFsbC4uLg$zOe6GtbGEPZq2SJxjwjIlzcTd1jR6QwNT7Kd3ZIzS2s";
+
+/// How many requests of an instance may want a hash at once. While it computes one, the instance answers nobody: what an
+/// agent token allows has to wait for so many at most.
+const MOST_AT_ONCE: usize = 16;
+
+/// The places of an instance for those who want a hash.
+#[derive(Clone, Default)]
+pub struct Places(Arc<AtomicUsize>);
+
+/// A place, until it is dropped.
+pub struct Taken(Arc<AtomicUsize>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Places {
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// `unavailable`: there is none.
+    pub fn take(&self) -> Result<Taken, Problem> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let taken = Taken(Arc::clone(&self.0));
+        if self.0.load(Ordering::Relaxed) > MOST_AT_ONCE {
+            return Err(Problem::unavailable(1, "too many want a hash at once"));
+        }
+        Ok(taken)
+    }
+}
 
 /// Why a password could not be hashed, which is never its owner's fault.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +133,16 @@ mod tests {
             Verified::RightButOld
         );
         assert_eq!(verify("wrong", Some(&old)).unwrap(), Verified::Wrong);
+    }
+
+    #[test]
+    fn an_instance_has_so_many_places_and_gets_them_back() {
+        let places = Places::default();
+        for _ in 0..2 {
+            let taken: Vec<_> = (0..MOST_AT_ONCE).map(|_| places.take().unwrap()).collect();
+            assert!(places.clone().take().is_err());
+            drop(taken);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use docket_cli::events::{self, Query};
 use docket_domain::account_deleted::ACCOUNTS;
 use docket_tests::client::{Account, Answer};
+use docket_tests::mail::MailServer;
 use docket_tests::stack::Stack;
 use docket_tests::suite::Suite;
 use docket_tests::until;
@@ -211,6 +212,68 @@ pub async fn an_agent_token_lives_and_is_revoked(suite: &Suite) -> Result<()> {
     ava.ask(Method::DELETE, &path, None).await?.check(204)?;
     let gone = invoke(stack, "tasks", "/internal/accounts/agent-token", &asked).await?;
     gone.check(404)
+}
+
+/// The token of the last link that was mailed to somebody, which a page of this name opens.
+async fn mailed(server: &MailServer, to: &str, page: &str) -> Result<String> {
+    let link = format!("/{page}#");
+    until("the mail is there", SOON, async || {
+        let letters = server.letters_to(to);
+        let html = letters.iter().rev().find(|one| one.html.contains(&link));
+        let token = html.and_then(|one| one.html.split(&link).nth(1)?.split('"').next());
+        Ok(token.map(str::to_owned))
+    })
+    .await
+}
+
+pub async fn links_come_by_mail_and_count(_: &Suite) -> Result<()> {
+    let server = MailServer::start().await?;
+    let words = ["--smtp", &server.url(), "--mail-from", "docket@example.org"];
+    let stack = Stack::start_with("links", &words).await?;
+    let email = "ida@example.org";
+    let ida = Visitor::new(&stack, [1, 1])?;
+    ida.sign_up(email).await?.check(201)?;
+    let verified = async || -> Result<Value> {
+        let me: Value = ida
+            .ask(Method::GET, "/api/auth/me", None)
+            .await?
+            .read(200)?;
+        Ok(me["email_verified"].clone())
+    };
+    assert_eq!(verified().await?, false);
+    let anybody = Visitor::new(&stack, [1, 2])?;
+    let token = mailed(&server, email, "verify").await?;
+    let body = json!({ "token": token });
+    anybody
+        .post("/api/auth/verify", Some(&body))
+        .await?
+        .check(204)?;
+    assert_eq!(verified().await?, true);
+
+    for asked in [email, "nobody@example.org"] {
+        let body = json!({ "email": asked });
+        anybody
+            .post("/api/auth/reset/request", Some(&body))
+            .await?
+            .check(202)?;
+    }
+    let token = mailed(&server, email, "reset").await?;
+    let body = json!({ "token": token, "password": "another horse battery" });
+    anybody
+        .post("/api/auth/reset", Some(&body))
+        .await?
+        .check(204)?;
+    let again = anybody.post("/api/auth/reset", Some(&body)).await?;
+    again.problem(422, "invalid")?;
+    ida.refresh().await?.problem(401, "unauthorized")?;
+    ida.sign_in(email, PASSWORD)
+        .await?
+        .problem(401, "unauthorized")?;
+    ida.sign_in(email, "another horse battery")
+        .await?
+        .check(200)?;
+    assert_eq!(server.letters().len(), 2, "nobody gets none");
+    stack.finish().await
 }
 
 /// Which of two things takes longer by how much is not asserted: the machine has other things to do. What is answered is.

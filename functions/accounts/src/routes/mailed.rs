@@ -98,6 +98,7 @@ pub(super) async fn reset<R: Runtime>(
     let (email, name) = (&account.email, &account.profile.name);
     wrong.password("/password", &request.password.0, email, name);
     wrong.finish()?;
+    let _place = app.places.take()?;
     let hash = password::hash(&request.password.0, app.runtime.entropy());
     let hash = hash.map_err(Problem::internal)?;
     let set = app.store.change(&mailed.account, |account| {

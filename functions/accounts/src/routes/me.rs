@@ -153,6 +153,7 @@ async fn prove<R: Runtime>(
     let Some(hash) = &account.password else {
         return Ok(());
     };
+    let _place = app.places.take()?;
     app.limits.sign_in(&account.email, client).await?;
     match password::verify(password, Some(hash)).map_err(Problem::internal)? {
         Verified::Wrong => Err(not_the_password()),

@@ -33,6 +33,7 @@ pub(super) async fn sign_up<R: Runtime>(
     Json(request): Json<SignUp>,
 ) -> Result<Response, Problem> {
     let (address, profile) = check(&request)?;
+    let _place = app.places.take()?;
     app.limits
         .sign_up(&client, app.place.sign_ups_per_hour)
         .await?;
@@ -129,6 +130,7 @@ pub(super) async fn sign_in<R: Runtime>(
     let Some(address) = address else {
         return Err(wrong.finish().err().unwrap_or_else(refused));
     };
+    let _place = app.places.take()?;
     app.limits.sign_in(&address, &client).await?;
     let keys = app.issuer.keys().await?;
     let account = app.store.owner(&address).await.map_err(unavailable)?;

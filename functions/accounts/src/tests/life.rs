@@ -107,6 +107,51 @@ fn wrong_and_unknown_are_answered_alike() {
 }
 
 #[test]
+fn an_older_hash_is_made_anew_at_the_next_sign_in() {
+    use argon2::password_hash::{PasswordHasher as _, SaltString};
+    block_on(async {
+        let instance = instance();
+        let ann = instance.person("ann@example.org").await;
+        let weak = argon2::Params::new(8, 1, 1, None).unwrap();
+        let weak = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, weak);
+        let salt = SaltString::encode_b64(&[1; 16]).unwrap();
+        let old = weak
+            .hash_password(PASSWORD.as_bytes(), &salt)
+            .unwrap()
+            .to_string();
+        let key = instance.fake.keys("account:").remove(0);
+        let stored = || instance.fake.world().state[&key].0["password"].clone();
+        instance.fake.world().state.get_mut(&key).unwrap().0["password"] = old.clone().into();
+        ann.sign_in("ann@example.org", "wrong horse")
+            .await
+            .expect(401);
+        assert_eq!(stored(), old);
+        ann.sign_in("ann@example.org", PASSWORD).await.expect(200);
+        assert!(stored().as_str().unwrap().contains("m=19456,t=2,p=1"));
+        ann.sign_in("ann@example.org", PASSWORD).await.expect(200);
+    });
+}
+
+#[test]
+fn who_comes_in_a_crowd_is_asked_to_come_again() {
+    block_on(async {
+        let instance = instance();
+        let devices: Vec<_> = (0..40).map(|_| instance.device()).collect();
+        let all = devices.iter().enumerate().map(async |(n, device)| {
+            let answer = device.sign_in(&format!("a{n}@example.org"), PASSWORD).await;
+            answer.status
+        });
+        let answers = futures::future::join_all(all).await;
+        let of = |status| answers.iter().filter(|one| **one == status).count();
+        assert!(of(401) >= 1 && of(503) >= 24, "{answers:?}");
+        devices[0]
+            .sign_in("a0@example.org", PASSWORD)
+            .await
+            .expect(401);
+    });
+}
+
+#[test]
 fn what_breaks_a_rule_is_refused_and_makes_nothing() {
     block_on(async {
         let instance = instance();
