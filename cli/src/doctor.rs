@@ -1,13 +1,16 @@
 //! Looks at this machine: what the project needs, what it has of it, and how to mend the rest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::build::{self, WasmTools};
 use crate::layout::{DataDir, Ports, Project};
 use crate::machine::{self, Version};
+use crate::stack::engine::{Asked, Engine};
 use crate::stack::registry::Stack;
+use crate::stack::secrets;
+use crate::testing::{kafka, postgres};
 
 const GIB: u64 = 1 << 30;
 const OLDEST_RUST: Version = Version::new(1, 95, 0);
@@ -94,12 +97,15 @@ pub async fn examine(project: &Project, data: &DataDir, ports: Ports) -> Vec<Che
         go(found("go", &["version"]).await),
         curl(),
         python(found("python3", &["-c", PYTHON_VERSION]).await),
+        java(kafka::java().await),
+        postgres(postgres::find().is_some()),
         node(found("node", &["--version"]).await),
         daprd(found("daprd", &["--version"]).await),
         spin(found("spin", &["--version"]).await),
         disk(project.root()),
         memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
         free_ports(project, data, ports),
+        engine(data).await,
     ]
 }
 
@@ -173,6 +179,48 @@ fn python(found: Option<Option<Version>>) -> Check {
         }
         None => Check::warn(NAME, format!("python3 is not on PATH; {NEED}"))
             .mend("apt-get install python3-venv"),
+    }
+}
+
+fn java(found: anyhow::Result<PathBuf>) -> Check {
+    const NAME: &str = "java";
+    match found {
+        Ok(java) => Check::ok(NAME, java.display().to_string()),
+        Err(_) => Check::warn(NAME, "no Java 17; the suite `cluster` runs Apache Kafka")
+            .mend("apt-get install openjdk-17-jre-headless"),
+    }
+}
+
+fn postgres(is_there: bool) -> Check {
+    const NAME: &str = "postgres";
+    if is_there {
+        Check::ok(NAME, "a server's programs are here")
+    } else {
+        Check::warn(
+            NAME,
+            "no server's programs; the suite `cluster` installs them",
+        )
+        .mend("apt-get install postgresql")
+    }
+}
+
+/// Where the stack of the data folder has its broker and its state.
+async fn engine(data: &DataDir) -> Check {
+    const NAME: &str = "engine";
+    let settled = secrets::postgres(data)
+        .map_err(anyhow::Error::from)
+        .and_then(|stored| Ok(Engine::settle(data, &Asked::default(), stored)?));
+    match settled {
+        Ok(Engine::Embedded) => Check::ok(NAME, "embedded: broker and databases of its own"),
+        Ok(engine) => match engine.ask().await {
+            Ok(()) => Check::ok(NAME, engine.to_string()),
+            Err(error) => Check::fail(NAME, error.to_string()).mend(
+                "start that server, or name another: `cargo docket up --brokers … --postgres …`",
+            ),
+        },
+        Err(error) => {
+            Check::fail(NAME, error.to_string()).mend("cargo docket up --engine cluster …")
+        }
     }
 }
 
@@ -294,6 +342,10 @@ mod tests {
             (spin(None), State::Ok),
             (wasm(WasmTools::Installable(vec!["lld"])), State::Warn),
             (wasm(WasmTools::None), State::Fail),
+            (java(Ok("/bin/java".into())), State::Ok),
+            (java(Err(anyhow::anyhow!("none"))), State::Warn),
+            (postgres(true), State::Ok),
+            (postgres(false), State::Warn),
             (disk_space(3 * GIB), State::Fail),
             (disk_space(9 * GIB), State::Warn),
             (disk_space(10 * GIB), State::Ok),
@@ -315,6 +367,8 @@ mod tests {
             wasm(WasmTools::Addable),
             python(Some(None)),
             python(None),
+            java(Err(anyhow::anyhow!("none"))),
+            postgres(false),
             disk_space(0),
         ] {
             assert!(check.remedy.is_some(), "{check}");

@@ -266,6 +266,12 @@ impl DataDir {
         self.root.join("version")
     }
 
+    /// Which engine the folder's state is in.
+    #[must_use]
+    pub fn engine_file(&self) -> PathBuf {
+        self.root.join("engine.json")
+    }
+
     /// Keys, tokens and certificates.
     #[must_use]
     pub fn secrets(&self) -> PathBuf {

@@ -110,7 +110,8 @@ func (s *stack) startSidecar(t testing.TB, appID string, appPort int, configurat
 	ports := freePorts(t, 4)
 	arguments := []string{
 		"--app-id", appID, "--app-port", fmt.Sprint(appPort), "--app-channel-address", "127.0.0.1",
-		"--resources-path", "../../components", "--resources-path", "../../components/local",
+		"--resources-path", "../../components", "--resources-path", "../../components/machine",
+		"--resources-path", "../../components/local",
 		"--resources-path", s.path("resources"),
 		"--dapr-http-port", fmt.Sprint(ports[0]), "--dapr-grpc-port", fmt.Sprint(ports[1]),
 		"--dapr-internal-grpc-port", fmt.Sprint(ports[2]), "--metrics-port", fmt.Sprint(ports[3]),

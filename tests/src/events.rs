@@ -114,6 +114,10 @@ async fn delivered(stack: &Stack, topic: &str, account: &Account) -> Result<(Vec
     let mut seen: BTreeMap<String, Value> = BTreeMap::new();
     let (mut in_order, mut duplicates) = (Vec::new(), 0);
     let partition = records.first().map(|record| record.partition);
+    let places: Vec<(Option<u64>, i32, i64)> = records
+        .iter()
+        .map(|record| (number(&record.body), record.partition, record.offset))
+        .collect();
     for record in records {
         let event = record.body;
         if event.pointer("/type").and_then(Value::as_str) == Some(NOTIFICATION_CREATED) {
@@ -137,16 +141,24 @@ async fn delivered(stack: &Stack, topic: &str, account: &Account) -> Result<(Vec
             continue;
         }
         let expected = in_order.len() as u64 + 1;
-        let seq = event.pointer("/data/seq").and_then(Value::as_u64);
-        ensure!(
-            seq == Some(expected),
-            "{topic}, account {}: number {seq:?} comes where {expected} is due",
-            account.id
-        );
+        let seq = number(&event);
+        if seq != Some(expected) {
+            let find = |seq| places.iter().find(|(number, ..)| *number == seq);
+            bail!(
+                "{topic}, account {}: number, partition and offset {:?} come where {expected} is due, which is at {:?}",
+                account.id,
+                find(seq),
+                find(Some(expected))
+            );
+        }
         seen.insert(id, own(&event));
         in_order.push(event);
     }
     Ok((in_order, duplicates))
+}
+
+fn number(event: &Value) -> Option<u64> {
+    event.pointer("/data/seq").and_then(Value::as_u64)
 }
 
 /// The event without what the sidecar adds to each delivery, its numbers by their value: who keeps an event on its way

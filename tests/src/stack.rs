@@ -3,9 +3,11 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use docket_cli::layout::{DataDir, Ports, Project};
 use docket_cli::machine::PortRange;
-use docket_cli::stack::folder;
+use docket_cli::stack::engine::{Kind, POSTGRES_VARIABLE};
 use docket_cli::stack::process::{self, Identity};
 use docket_cli::stack::secrets::{ApiTokens, JwtKey};
+use docket_cli::stack::{folder, plan};
+use docket_cli::testing::suites::ENGINE_VARIABLE;
 use docket_domain::outbox::{SLOTS, slot_key};
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 use crate::client::{Account, Answer};
+use crate::servers::{Server, Servers};
 use crate::until;
 
 /// The name of the sidecar of `tasks` among the parts.
@@ -46,6 +49,7 @@ pub struct Stack {
     guard: Option<Child>,
     /// What `up` is told beside the usual.
     words: Vec<String>,
+    servers: Option<Servers>,
 }
 
 /// What `cargo docket status --json` tells.
@@ -84,7 +88,7 @@ impl Drop for Frozen {
 }
 
 impl Stack {
-    /// Starts a stack and waits until it is healthy.
+    /// Starts a stack on the engine that `DOCKET_TEST_ENGINE` names, and waits until it is healthy.
     ///
     /// # Errors
     /// It cannot be built or started.
@@ -97,7 +101,7 @@ impl Stack {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_with(name: &'static str, words: &[&str]) -> Result<Self> {
-        Self::start_having(name, words, &[]).await
+        Self::start_on(engine()?, name, words, &[]).await
     }
 
     /// Starts a stack with Dapr resources of its own, each a file's name and its text.
@@ -105,6 +109,20 @@ impl Stack {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_having(
+        name: &'static str,
+        words: &[&str],
+        resources: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::start_on(engine()?, name, words, resources).await
+    }
+
+    /// Starts a stack on an engine, with further words for `up` and Dapr resources of its own. On that for many machines it
+    /// has a Kafka and a PostgreSQL of its own.
+    ///
+    /// # Errors
+    /// It, or they, cannot be built or started.
+    pub async fn start_on(
+        engine: Kind,
         name: &'static str,
         words: &[&str],
         resources: &[(&str, &str)],
@@ -128,6 +146,7 @@ impl Stack {
                 .build()?,
             guard: None,
             words: words.iter().map(|word| (*word).to_owned()).collect(),
+            servers: None,
             project,
             folder,
             data,
@@ -137,6 +156,10 @@ impl Stack {
             folder::prepare(&stack.data)?;
             std::fs::create_dir_all(&components)?;
             std::fs::write(components.join(file), text)?;
+        }
+        if engine == Kind::Cluster {
+            let servers = Servers::start(&stack.project, stack.ports).await;
+            stack.servers = Some(servers.context("the servers of the engine `cluster`")?);
         }
         stack.guard = Some(stack.spawn_guard()?);
         let took = stack.up().await?;
@@ -166,17 +189,31 @@ impl Stack {
     /// # Errors
     /// The program cannot be run.
     pub async fn docket(&self, words: &[&str]) -> Result<Output> {
-        tokio::process::Command::new(&self.program)
-            .args(words)
-            .arg("--data-dir")
-            .arg(self.data.root())
-            .current_dir(self.project.root())
-            .env_remove("DOCKET_DATA_DIR")
-            .env_remove("DOCKET_PORT_BASE")
-            .stdin(Stdio::null())
+        self.command(words, self.data.root())
             .output()
             .await
             .context("cannot run the command line")
+    }
+
+    /// `cargo docket <words>` on a data folder, with what the environment of this stack's has.
+    #[must_use]
+    pub fn command(&self, words: &[&str], data: &Path) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .args(words)
+            .arg("--data-dir")
+            .arg(data)
+            .current_dir(self.project.root())
+            .env_remove("DOCKET_DATA_DIR")
+            .env_remove("DOCKET_PORT_BASE")
+            .env_remove(POSTGRES_VARIABLE)
+            .envs(
+                self.servers
+                    .as_ref()
+                    .map(|servers| (POSTGRES_VARIABLE, servers.postgres_url())),
+            )
+            .stdin(Stdio::null());
+        command
     }
 
     /// Starts the stack (again); gives how long that took.
@@ -188,6 +225,9 @@ impl Stack {
         let base = self.ports.base().to_string();
         let mut words = vec!["up", "--detach", "--no-build", "--port-base", &base];
         words.extend(self.words.iter().map(String::as_str));
+        if let Some(servers) = &self.servers {
+            words.extend(["--engine", "cluster", "--brokers", servers.broker_address()]);
+        }
         succeeded("up", &self.docket(&words).await?)?;
         Ok(began.elapsed())
     }
@@ -256,7 +296,10 @@ impl Stack {
     /// Where the broker is: `host:port`.
     #[must_use]
     pub fn brokers(&self) -> Vec<String> {
-        vec![Ports::address(self.ports.broker()).to_string()]
+        match &self.servers {
+            None => plan::own_broker(self.ports),
+            Some(servers) => vec![servers.broker_address().to_owned()],
+        }
     }
 
     /// Where the sidecar of an app answers: `http://…`.
@@ -327,11 +370,24 @@ impl Stack {
         part.with_context(|| format!("there is no part {name}"))
     }
 
-    /// The process of a part that runs.
+    /// The Kafka and the PostgreSQL that the stack is on, if they are not its own parts.
+    #[must_use]
+    pub fn servers(&self) -> Option<&Servers> {
+        self.servers.as_ref()
+    }
+
+    fn server(&self, name: &str) -> Option<&Server> {
+        self.servers.as_ref()?.get(name)
+    }
+
+    /// The process of a part that runs, or of the server that is there for it.
     ///
     /// # Errors
     /// It does not run.
     pub async fn process(&self, name: &str) -> Result<Identity> {
+        if let Some(server) = self.server(name) {
+            return server.process().await;
+        }
         until(&format!("{name} runs"), BACK, async || {
             Ok(self.part(name).await?.pid.and_then(Identity::of))
         })
@@ -374,6 +430,11 @@ impl Stack {
     /// # Errors
     /// It does not come back.
     pub async fn kill_and_wait(&self, name: &str) -> Result<()> {
+        if let Some(server) = self.server(name) {
+            let before = server.process().await?;
+            ensure!(before.signal(Signal::KILL), "{name} was gone already");
+            return server.is_back(&before).await;
+        }
         let before = self.part(name).await?.restarts;
         self.kill(name).await?;
         until(&format!("{name} is back"), BACK, async || {
@@ -451,6 +512,17 @@ impl Drop for Stack {
                 self.folder.display()
             );
         }
+    }
+}
+
+/// The engine that stacks are started on.
+fn engine() -> Result<Kind> {
+    match std::env::var(ENGINE_VARIABLE) {
+        Err(_) => Ok(Kind::default()),
+        Ok(name) => [Kind::Embedded, Kind::Cluster]
+            .into_iter()
+            .find(|kind| kind.to_string() == name)
+            .with_context(|| format!("{ENGINE_VARIABLE}: there is no engine `{name}`")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs a suite's tests one after the other, and the stack that they share.
 
 use anyhow::{Context as _, Result};
+use docket_cli::stack::engine::Kind;
 use futures::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::stack::Stack;
 /// What every test is given.
 #[derive(Default)]
 pub struct Suite {
+    engine: Option<Kind>,
     shared: OnceCell<Stack>,
 }
 
@@ -24,7 +26,12 @@ impl Suite {
     /// It cannot be started.
     pub async fn stack(&self) -> Result<&Stack> {
         self.shared
-            .get_or_try_init(|| Stack::start("shared"))
+            .get_or_try_init(|| async {
+                match self.engine {
+                    Some(engine) => Stack::start_on(engine, "shared", &[], &[]).await,
+                    None => Stack::start("shared").await,
+                }
+            })
             .await
             .context("the shared stack")
     }
@@ -48,6 +55,19 @@ macro_rules! tests {
 
 /// Runs the tests, each answer held to the contract, takes the shared stack down and gives what `main` returns.
 pub fn main(tests: Vec<Test>) -> ExitCode {
+    run(Suite::default(), tests)
+}
+
+/// As [`main`], with the shared stack on this engine whatever others are on.
+pub fn main_on(engine: Kind, tests: Vec<Test>) -> ExitCode {
+    let suite = Suite {
+        engine: Some(engine),
+        ..Suite::default()
+    };
+    run(suite, tests)
+}
+
+fn run(suite: Suite, tests: Vec<Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each test loads the whole machine: side by side they would only disturb each other.
     arguments.test_threads = Some(1);
@@ -59,7 +79,7 @@ pub fn main(tests: Vec<Test>) -> ExitCode {
         }
     };
     contract::enforce();
-    let suite = Arc::new(Suite::default());
+    let suite = Arc::new(suite);
     let trials = tests
         .into_iter()
         .map(|(name, run)| {

@@ -129,7 +129,7 @@ async fn killed_while_eight_write(
 }
 
 async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
-    let faults = [
+    let mut faults = vec![
         "host",
         SIDECAR,
         "broker",
@@ -139,7 +139,11 @@ async fn any_process_is_killed_while_eight_write(suite: &Suite) -> Result<()> {
         "broker",
         "sentry",
     ];
-    killed_while_eight_write(suite.stack().await?, "killed", &faults).await?;
+    let stack = suite.stack().await?;
+    if stack.servers().is_some() {
+        faults.extend(["postgres", "host", "postgres"]);
+    }
+    killed_while_eight_write(stack, "killed", &faults).await?;
     Ok(())
 }
 
@@ -180,7 +184,10 @@ async fn every_series_goes_on_once(suite: &Suite) -> Result<()> {
         }
         anyhow::Ok(())
     }));
-    let faults = [RECURRENCE, "host", SIDECAR, RECURRENCE, "broker", "host"];
+    let mut faults = vec![RECURRENCE, "host", SIDECAR, RECURRENCE, "broker", "host"];
+    if stack.servers().is_some() {
+        faults.push("postgres");
+    }
     let killer = async {
         for (n, part) in faults.iter().enumerate() {
             until("completions go on", Duration::from_secs(120), async || {
@@ -457,12 +464,15 @@ async fn everything_is_killed_between_a_change_and_its_event(suite: &Suite) -> R
         assert_eq!(stack.waiting_slots().await?, 20);
         let before = stack.part("host").await?.restarts;
         // Once the host first, once the sidecar: a change must survive either.
-        let order = if round == 0 {
-            ["host", SIDECAR]
+        let mut order = if round == 0 {
+            vec!["host", SIDECAR]
         } else {
-            [SIDECAR, "host"]
+            vec![SIDECAR, "host"]
         };
-        for part in order {
+        if stack.servers().is_some() {
+            order.push("postgres");
+        }
+        for part in &order {
             stack.kill(part).await?;
         }
         stack.kill("broker").await?;
@@ -533,12 +543,18 @@ async fn the_ring_fills_while_the_broker_hangs(suite: &Suite) -> Result<()> {
     let broker = stack.freeze("broker").await?;
     let began = Instant::now();
     let fault = async {
-        until("a change is refused", Duration::from_secs(90), async || {
-            Ok((progress.refused() > 0).then_some(()))
+        until("the ring is full", Duration::from_secs(90), async || {
+            let waiting = stack.waiting_slots().await?;
+            Ok((waiting == usize::from(SLOTS)).then_some(()))
         })
         .await?;
-        let (full, accepted) = (began.elapsed(), progress.accepted());
-        assert_eq!(stack.waiting_slots().await?, usize::from(SLOTS));
+        let full = began.elapsed();
+        let refused = progress.refused();
+        until("a change is refused", Duration::from_secs(10), async || {
+            Ok((progress.refused() > refused).then_some(()))
+        })
+        .await?;
+        let accepted = progress.accepted();
         drop(broker);
         // Writes work again, and so much that slots must have been freed.
         more(&progress, 200).await?;

@@ -66,18 +66,14 @@ pub async fn install(verbose: bool) -> anyhow::Result<()> {
         );
     }
     let started = std::time::Instant::now();
-    if apt_get(&["install"], &packages, verbose).await.is_err() {
-        // A machine that never asked has no list of packages yet.
-        apt_get(&["update"], &[], verbose).await?;
-        apt_get(&["install"], &packages, verbose)
-            .await
-            .with_context(|| {
-                format!(
-                    "the packages {list} cannot be installed; install the target with \
-                     `rustup target add wasm32-wasip2` instead"
-                )
-            })?;
-    }
+    install_packages(&packages, verbose)
+        .await
+        .with_context(|| {
+            format!(
+                "the packages {list} cannot be installed; install the target with \
+                 `rustup target add wasm32-wasip2` instead"
+            )
+        })?;
     let still = missing().await;
     if !still.is_empty() {
         bail!(
@@ -86,6 +82,19 @@ pub async fn install(verbose: bool) -> anyhow::Result<()> {
         );
     }
     process::report("wasm toolchain", started, &list);
+    Ok(())
+}
+
+/// Installs packages.
+///
+/// # Errors
+/// This is no Debian, nobody may install here, or there are no such packages.
+pub async fn install_packages(packages: &[&str], verbose: bool) -> anyhow::Result<()> {
+    if apt_get(&["install"], packages, verbose).await.is_err() {
+        // A machine that never asked has no list of packages yet.
+        apt_get(&["update"], &[], verbose).await?;
+        apt_get(&["install"], packages, verbose).await?;
+    }
     Ok(())
 }
 

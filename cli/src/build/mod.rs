@@ -2,7 +2,7 @@
 //! that stands in for Spin, and the Go programs. What is fresh is left alone.
 
 pub mod cargo;
-mod debian;
+pub(crate) mod debian;
 pub mod go;
 mod process;
 mod wasm;

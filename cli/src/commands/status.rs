@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde::Serialize;
 
 use super::up::{count, leftovers};
 use crate::stack::console::Console;
+use crate::stack::engine::{self, EngineError, Kind};
 use crate::stack::folder;
 use crate::stack::process::{Identity, Memory};
 use crate::stack::registry::{Part, Phase, Stack, State, now};
@@ -37,8 +38,21 @@ struct Report {
     rss_bytes: u64,
     pss_bytes: u64,
     parts: Vec<PartReport>,
+    engine: Option<Kind>,
+    /// What the stack needs and does not run.
+    servers: Vec<ServerReport>,
     /// Why the last run ended, if nobody wanted it to.
     failure: Option<String>,
+}
+
+/// A server that runs elsewhere.
+#[derive(Debug, Serialize)]
+struct ServerReport {
+    name: &'static str,
+    address: String,
+    healthy: bool,
+    /// Why it is not healthy.
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +88,8 @@ impl Args {
             rss_bytes: 0,
             pss_bytes: 0,
             parts: Vec::new(),
+            engine: None,
+            servers: Vec::new(),
             failure: None,
         };
         let mut left = 0;
@@ -107,6 +123,8 @@ impl Args {
 
 async fn fill(report: &mut Report, stack: &Stack, data: &crate::layout::DataDir) {
     report.parts = join_all(stack.parts.iter().map(|part| examine(part, data))).await;
+    report.engine = Some(stack.engine);
+    report.servers = servers(stack).await;
     let supervisor = stack.supervisor.as_ref();
     let own = supervisor.and_then(Identity::memory).unwrap_or_default();
     report.rss_bytes = own.rss + report.parts.iter().map(|part| part.rss_bytes).sum::<u64>();
@@ -114,7 +132,11 @@ async fn fill(report: &mut Report, stack: &Stack, data: &crate::layout::DataDir)
     report.state = match stack.phase {
         Phase::Starting => "starting",
         Phase::Stopping => "stopping",
-        _ if report.parts.iter().all(|part| part.healthy) => "healthy",
+        _ if report.parts.iter().all(|part| part.healthy)
+            && report.servers.iter().all(|server| server.healthy) =>
+        {
+            "healthy"
+        }
         _ => "unhealthy",
     };
     report.address = Some(stack.address.clone());
@@ -122,6 +144,28 @@ async fn fill(report: &mut Report, stack: &Stack, data: &crate::layout::DataDir)
     report.detached = stack.detached;
     report.uptime_s = Some(since(stack.started_at));
     report.supervisor_pid = supervisor.map(|identity| identity.pid);
+}
+
+/// The servers of the engine for many machines.
+async fn servers(stack: &Stack) -> Vec<ServerReport> {
+    let Some(place) = &stack.postgres else {
+        return Vec::new();
+    };
+    let (broker, postgres) = join(
+        engine::ask_brokers(&stack.brokers),
+        engine::ask_postgres(place),
+    )
+    .await;
+    let report = |name, address: &str, asked: Result<(), EngineError>| ServerReport {
+        name,
+        address: address.to_owned(),
+        healthy: asked.is_ok(),
+        reason: asked.err().map(|error| error.to_string()),
+    };
+    vec![
+        report("broker", &stack.brokers.join(","), broker),
+        report("PostgreSQL", place, postgres),
+    ]
 }
 
 async fn examine(part: &Part, data: &crate::layout::DataDir) -> PartReport {
@@ -205,6 +249,18 @@ fn show(report: &Report, left: usize, console: &Console) {
             part.address,
             part.restarts,
             megabytes(part.rss_bytes),
+        ));
+    }
+    for server in &report.servers {
+        let state = if server.healthy {
+            "healthy"
+        } else {
+            "unhealthy"
+        };
+        let reason = server.reason.as_deref().unwrap_or("elsewhere");
+        console.line(&format!(
+            "  {:<16} {state:<11} {:>7}  {:<22} {reason}",
+            server.name, "", server.address,
         ));
     }
 }

@@ -18,14 +18,16 @@ use crate::build;
 use crate::layout::{DataDir, Ports, Project};
 use crate::stack::configuration;
 use crate::stack::console::{Console, Follow, Mark};
+use crate::stack::engine::{Asked, Engine, Kind, POSTGRES_VARIABLE, PostgresUrl};
 use crate::stack::folder;
 use crate::stack::logs::last_lines;
 use crate::stack::mail::{self, MailServer};
 use crate::stack::plan::{self, Host, HostChoice, Ingredients, Part, Programs};
 use crate::stack::process::{self, Identity};
 use crate::stack::registry::{self, Lock, Phase, Registry, Stack};
-use crate::stack::secrets::{Outcome, Secrets};
+use crate::stack::secrets::{self, Outcome, Secrets};
 use crate::stack::supervisor::{self, Policy, Requests};
+use crate::stack::topics::{self, Made};
 
 /// Another `up` that has just begun has so long to say what it does.
 const ANOTHER_STARTS: Duration = Duration::from_secs(100);
@@ -33,14 +35,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LAST_LINES: usize = 8;
 
 /// The command's arguments.
-#[derive(clap::Args, Clone, Debug)]
+// Not `Debug`: it may hold a password.
+#[derive(clap::Args, Clone)]
 pub struct Args {
     /// Return when all is healthy; the stack runs on until `cargo docket down`
     #[arg(long)]
     detach: bool,
-    /// Where broker and state come from
-    #[arg(long, value_enum, default_value_t)]
-    engine: Engine,
+    /// Where broker and state are [default: where the data folder has them, embedded at first]
+    #[arg(long, value_enum)]
+    engine: Option<Kind>,
+    /// The brokers of --engine cluster; topics that are missing are made
+    #[arg(long, value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+    /// The database of --engine cluster: postgres://USER:PASSWORD@HOST:PORT/DATABASE. All users of a machine see what
+    /// is on a command line: the variable DOCKET_POSTGRES may have it instead. It is kept among the stack's secrets
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
     /// What runs the functions
     #[arg(long, value_enum, default_value_t)]
     host: HostChoice,
@@ -71,12 +81,11 @@ pub struct Args {
     host_program: Option<PathBuf>,
 }
 
-/// Where broker and state come from.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
-enum Engine {
-    /// A broker and SQLite databases of the stack's own
-    #[default]
-    Embedded,
+/// What is there before a process is started.
+struct Prepared {
+    parts: Vec<Part>,
+    host: Host,
+    engine: Engine,
 }
 
 impl Args {
@@ -84,25 +93,45 @@ impl Args {
     pub async fn run(self, global: &super::Global) -> anyhow::Result<ExitCode> {
         let (project, data) = global.open()?;
         let ports = Ports::new(self.port_base)?;
+        let mut asked = self.asked()?;
         let data = folder::prepare(&data)?;
         let console = Arc::new(Console::standard(self.colored));
         if let Some(host) = self.host_program.clone().filter(|_| self.supervised) {
             // A new session has no terminal: its hang-up does not reach the stack.
             rustix::process::setsid().context("cannot leave the terminal")?;
             return self
-                .supervise(&project, &data, ports, &console, &host)
+                .supervise(&project, &data, ports, &asked, &console, &host)
                 .await;
         }
+        // Before anything is built.
+        let engine = Engine::settle(&data, &asked, secrets::postgres(&data)?)?;
+        asked.kind = Some(engine.kind());
         if let Some(stack) = running(&data).await {
             return self.already(&stack, ports, &console);
         }
         let host = self.build(&project, &console).await?;
         if self.detach {
-            self.detach(&project, &data, &console, &host).await
+            self.detach(&project, &data, &asked, &console, &host).await
         } else {
-            self.supervise(&project, &data, ports, &console, &host)
+            self.supervise(&project, &data, ports, &asked, &console, &host)
                 .await
         }
+    }
+
+    /// What was said of the engine; the variable counts only where it can mean something.
+    fn asked(&self) -> anyhow::Result<Asked> {
+        let variable = || std::env::var(POSTGRES_VARIABLE).ok();
+        let wanted = self.engine != Some(Kind::Embedded)
+            && (self.engine.is_some() || self.brokers.is_some());
+        let postgres = self
+            .postgres
+            .clone()
+            .or_else(|| wanted.then(variable).flatten());
+        Ok(Asked {
+            kind: self.engine,
+            brokers: self.brokers.clone(),
+            postgres: postgres.as_deref().map(PostgresUrl::parse).transpose()?,
+        })
     }
 
     fn already(&self, stack: &Stack, ports: Ports, console: &Console) -> anyhow::Result<ExitCode> {
@@ -141,6 +170,7 @@ impl Args {
         project: &Project,
         data: &DataDir,
         ports: Ports,
+        asked: &Asked,
         console: &Arc<Console>,
         host: &Path,
     ) -> anyhow::Result<ExitCode> {
@@ -155,9 +185,15 @@ impl Args {
             return self.already(&stack, ports, console);
         };
         end_leftovers(data, console).await;
-        let (parts, host) = self.prepare(project, data, ports, console, host).await?;
+        let Prepared {
+            parts,
+            host,
+            engine,
+        } = self
+            .prepare(project, data, ports, asked, console, host)
+            .await?;
         let registry = Arc::new(
-            Registry::begin(data, record(&parts, ports, self.supervised))
+            Registry::begin(data, record(&parts, ports, &engine, self.supervised))
                 .with_context(|| format!("cannot write {}", data.stack_file().display()))?,
         );
         if let Host::Spin(path, version) = &host {
@@ -211,9 +247,10 @@ impl Args {
         project: &Project,
         data: &DataDir,
         ports: Ports,
+        asked: &Asked,
         console: &Console,
         host: &Path,
-    ) -> anyhow::Result<(Vec<Part>, Host)> {
+    ) -> anyhow::Result<Prepared> {
         let environment: BTreeMap<String, OsString> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .collect();
@@ -224,6 +261,8 @@ impl Args {
                 return Err(plan::PlanError::NotBuilt { path: component }.into());
             }
         }
+        let engine = Engine::settle(data, asked, secrets::postgres(data)?)?;
+        reach(&engine, project, console).await?;
         let (secrets, outcome) =
             Secrets::ensure(data, project.apps(), std::time::SystemTime::now().into())?;
         match outcome {
@@ -231,6 +270,10 @@ impl Args {
             Outcome::Made => console.step(Mark::Done, "secrets", "made"),
             Outcome::Extended => console.step(Mark::Done, "secrets", "extended"),
         }
+        if let Some(postgres) = engine.postgres() {
+            secrets::keep_postgres(data, postgres)?;
+        }
+        engine.remember(data)?;
         configuration::write(project, data)?;
         let credentials = mail::credentials(|name| std::env::var_os(name))?;
         mail::write(
@@ -250,12 +293,17 @@ impl Args {
             data,
             ports,
             programs: &programs,
+            engine: &engine,
             secrets: &secrets,
             environment: &environment,
         };
         let parts = plan::parts(&from)?;
         plan::check_ports(&parts)?;
-        Ok((parts, programs.host))
+        Ok(Prepared {
+            parts,
+            host: programs.host,
+            engine,
+        })
     }
 
     fn tell_started(
@@ -294,6 +342,7 @@ impl Args {
         &self,
         project: &Project,
         data: &DataDir,
+        asked: &Asked,
         console: &Console,
         host: &Path,
     ) -> anyhow::Result<ExitCode> {
@@ -328,6 +377,19 @@ impl Args {
             .args(console.colored().then_some("--colored"))
             .args(self.smtp.as_ref().map(|server| format!("--smtp={server}")))
             .arg(format!("--mail-from={}", self.mail_from))
+            .args(asked.kind.map(|kind| format!("--engine={kind}")))
+            .args(
+                asked
+                    .brokers
+                    .as_ref()
+                    .map(|list| format!("--brokers={list}")),
+            )
+            .envs(
+                asked
+                    .postgres
+                    .as_ref()
+                    .map(|url| (POSTGRES_VARIABLE, url.secret())),
+            )
             .current_dir(project.root())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -397,6 +459,23 @@ fn address(ports: Ports) -> String {
     format!("http://{}", Ports::address(ports.app()))
 }
 
+/// Asks the servers of other machines whether they are there, and makes the topics.
+async fn reach(engine: &Engine, project: &Project, console: &Console) -> anyhow::Result<()> {
+    let Engine::Cluster { brokers, .. } = engine else {
+        return Ok(());
+    };
+    engine.ask().await?;
+    let Made { made, notes } = topics::ensure(brokers, &project.topics()?).await?;
+    console.step(Mark::Done, "engine", &engine.to_string());
+    if made > 0 {
+        console.step(Mark::Done, "topics", &format!("made {made}"));
+    }
+    for note in notes {
+        console.step(Mark::Note, "topics", &note);
+    }
+    Ok(())
+}
+
 /// What the other commands need to find a stack that is not at its usual place.
 fn folder_flag(project: &Project, data: &DataDir) -> String {
     let usual = project
@@ -461,14 +540,20 @@ pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{ending}")
 }
 
-fn record(parts: &[Part], ports: Ports, detached: bool) -> Stack {
+fn record(parts: &[Part], ports: Ports, engine: &Engine, detached: bool) -> Stack {
+    let brokers = match engine {
+        Engine::Embedded => plan::own_broker(ports),
+        Engine::Cluster { brokers, .. } => brokers.clone(),
+    };
     Stack {
         phase: Phase::Starting,
         supervisor: Identity::own(),
         detached,
         port_base: ports.base(),
         address: address(ports),
-        brokers: vec![Ports::address(ports.broker()).to_string()],
+        brokers,
+        engine: engine.kind(),
+        postgres: engine.postgres().map(|url| url.place().to_owned()),
         started_at: registry::now(),
         parts: parts.iter().map(registry::Part::waiting).collect(),
         failure: None,

@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// ApiVersions, version 0, correlation id 1, no client id: every Kafka broker answers it.
 const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
 const CORRELATION: [u8; 4] = [0, 0, 0, 1];
+/// SSLRequest: every PostgreSQL server answers it with one letter, whoever asks.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// How a part's health is asked for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -28,6 +30,11 @@ pub enum Probe {
     },
     /// A Kafka broker's greeting.
     Kafka {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// A PostgreSQL server's greeting.
+    Postgres {
         /// Where.
         address: SocketAddr,
     },
@@ -46,6 +53,12 @@ pub enum Unhealthy {
     Refused {
         /// Where.
         address: SocketAddr,
+    },
+    /// There is no machine of that name.
+    #[error("there is no {name}")]
+    Unknown {
+        /// The name, and the port.
+        name: String,
     },
     /// It said so.
     #[error("answers {status}")]
@@ -96,9 +109,10 @@ impl Probe {
     /// Asks once.
     pub async fn ask(&self) -> Result<(), Unhealthy> {
         let address = match self {
-            Self::Http { address, .. } | Self::Kafka { address } | Self::Tcp { address } => {
-                *address
-            }
+            Self::Http { address, .. }
+            | Self::Kafka { address }
+            | Self::Postgres { address }
+            | Self::Tcp { address } => *address,
         };
         let asked = async {
             let mut stream = TcpStream::connect(address)
@@ -107,6 +121,7 @@ impl Probe {
             match self {
                 Self::Http { path, .. } => http(&mut stream, address, path).await,
                 Self::Kafka { .. } => kafka(&mut stream, address).await,
+                Self::Postgres { .. } => postgres(&mut stream, address).await,
                 Self::Tcp { .. } => Ok(()),
             }
         };
@@ -152,6 +167,15 @@ async fn kafka(stream: &mut TcpStream, address: SocketAddr) -> Result<(), Unheal
         Ok(())
     } else {
         Err(Unhealthy::Foreign { address })
+    }
+}
+
+async fn postgres(stream: &mut TcpStream, address: SocketAddr) -> Result<(), Unhealthy> {
+    let silent = |_| Unhealthy::Silent { address };
+    stream.write_all(&SSL_REQUEST).await.map_err(silent)?;
+    match stream.read_u8().await.map_err(silent)? {
+        b'S' | b'N' => Ok(()),
+        _ => Err(Unhealthy::Foreign { address }),
     }
 }
 
@@ -208,6 +232,11 @@ mod tests {
                 .await
                 .contains("something else")
         );
+        let postgres = |port| Probe::Postgres {
+            address: Ports::address(port),
+        };
+        assert_eq!(asked(b"N", postgres).await, "healthy");
+        assert!(asked(b"E", postgres).await.contains("something else"));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 
 pub mod configuration;
 pub mod console;
+pub mod engine;
 pub mod folder;
 pub mod health;
 pub mod logs;
@@ -13,3 +14,4 @@ pub mod process;
 pub mod registry;
 pub mod secrets;
 pub mod supervisor;
+pub mod topics;

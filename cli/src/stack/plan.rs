@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use super::configuration::sqlite_path;
+use super::engine::Engine;
 use super::health::Probe;
 use super::process::STACK_VARIABLE;
 use super::secrets::{ApiTokens, Secrets, TRUST_DOMAIN};
@@ -170,6 +171,8 @@ pub struct Ingredients<'a> {
     pub ports: Ports,
     /// The programs.
     pub programs: &'a Programs,
+    /// Where its broker and its state are.
+    pub engine: &'a Engine,
     /// Its secrets.
     pub secrets: &'a Secrets,
     /// The caller's environment.
@@ -244,13 +247,19 @@ fn choose_host(
     }
 }
 
+/// Where the stack's own broker is.
+#[must_use]
+pub fn own_broker(ports: Ports) -> Vec<String> {
+    vec![Ports::address(ports.broker()).to_string()]
+}
+
 /// Every part of a stack, in the order in which they are shown.
 pub fn parts(from: &Ingredients<'_>) -> Result<Vec<Part>, PlanError> {
-    let mut parts = vec![
-        broker(from, &from.project.topics()?),
-        sentry(from),
-        scheduler(from),
-    ];
+    let mut parts = Vec::new();
+    if *from.engine == Engine::Embedded {
+        parts.push(broker(from, &from.project.topics()?));
+    }
+    parts.extend([sentry(from), scheduler(from)]);
     for app in from.project.apps() {
         let tokens = from
             .secrets
@@ -469,12 +478,17 @@ fn scheduler(from: &Ingredients<'_>) -> Part {
 fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
     let ports = from.ports.sidecar(app);
     let components = from.project.components();
+    let (engine, brokers) = match from.engine {
+        Engine::Embedded => ("local", own_broker(from.ports)),
+        Engine::Cluster { brokers, .. } => ("cluster", brokers.clone()),
+    };
     let mut flags = Flags::default()
         .with("app-id", app.id.as_str())
         .port("app-port", from.ports.app())
         .with("app-channel-address", LOOPBACK)
         .with("resources-path", components.clone())
-        .with("resources-path", components.join("local"))
+        .with("resources-path", components.join("machine"))
+        .with("resources-path", components.join(engine))
         .with("resources-path", from.data.own_components());
     if from.data.components().is_dir() {
         flags = flags.with("resources-path", from.data.components());
@@ -516,10 +530,7 @@ fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
         // Other sidecars are told this address, and it is the only one that is listened on.
         ("DAPR_HOST_IP", LOOPBACK.into()),
         ("DOCKET_STATE_CONNECTION", database.into()),
-        (
-            "DOCKET_BROKERS",
-            Ports::address(from.ports.broker()).to_string().into(),
-        ),
+        ("DOCKET_BROKERS", brokers.join(",").into()),
         ("DOCKET_SECRETS_FILE", from.data.secrets_file().into()),
     ];
     environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
@@ -533,8 +544,10 @@ fn sidecar(from: &Ingredients<'_>, app: &App, tokens: &ApiTokens) -> Part {
         address: Ports::address(ports.http).to_string(),
         ports: vec![ports.http, ports.grpc, ports.internal_grpc, ports.metrics],
         needs: ["broker", "sentry", "scheduler"]
+            .into_iter()
+            .filter(|part| *part != "broker" || *from.engine == Engine::Embedded)
             .map(str::to_owned)
-            .to_vec(),
+            .collect(),
         stage: Stage::Sidecars,
         stops_at_interrupt: false,
     }
@@ -600,6 +613,7 @@ fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stack::engine::PostgresUrl;
     use crate::stack::folder;
 
     struct Made {
@@ -635,6 +649,15 @@ mod tests {
     }
 
     fn planned(made: &Made, host: Host, environment: &[(&str, &str)]) -> Vec<Part> {
+        planned_on(&Engine::Embedded, made, host, environment)
+    }
+
+    fn planned_on(
+        engine: &Engine,
+        made: &Made,
+        host: Host,
+        environment: &[(&str, &str)],
+    ) -> Vec<Part> {
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.into()))
@@ -644,6 +667,7 @@ mod tests {
             data: &made.data,
             ports: Ports::new(4100).unwrap(),
             programs: &programs(host),
+            engine,
             secrets: &made.secrets,
             environment: &environment,
         };
@@ -660,8 +684,8 @@ mod tests {
         );
         let signing = std::fs::read_to_string(made.data.secrets_file()).unwrap();
         let signing: serde_json::Value = serde_json::from_str(&signing).unwrap();
-        let seed = signing["jwt-signing"].as_object().unwrap().values();
-        let seed = seed.last().unwrap().as_str().unwrap().to_owned();
+        let mut seed = signing["jwt-signing"].as_object().unwrap().values();
+        let seed = seed.next_back().unwrap().as_str().unwrap().to_owned();
         let mut secrets = vec![seed.clone()];
         for pair in made.secrets.api_tokens.values() {
             secrets.extend([pair.app_api_token.clone(), pair.dapr_api_token.clone()]);
@@ -699,6 +723,35 @@ mod tests {
             assert_eq!(part.environment["PATH"], "/bin");
             assert_eq!(part.environment["DOCKET_WATCH_STDIN"], "1");
         }
+    }
+
+    #[test]
+    fn servers_that_run_elsewhere_are_no_parts_and_their_password_reaches_none() {
+        let made = made();
+        let postgres = PostgresUrl::parse("postgres://u:pass@db/d").unwrap();
+        let brokers = vec!["a:1".to_owned(), "b:2".to_owned()];
+        let engine = Engine::Cluster { brokers, postgres };
+        let host = Host::Embedded("/bin/host".into());
+        let given = [("DOCKET_POSTGRES", "postgres://u:pass@db/d")];
+        let parts = planned_on(&engine, &made, host, &given);
+        let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
+        assert!(!names.contains(&"broker"), "{names:?}");
+        for part in &parts {
+            assert!(!part.needs.contains(&"broker".to_owned()), "{}", part.name);
+            let words = part.arguments.iter().chain(part.environment.values());
+            assert!(
+                !words
+                    .into_iter()
+                    .any(|word| word.to_string_lossy().contains("pass"))
+            );
+        }
+        let sidecar = parts.iter().find(|part| part.name == "dapr-tasks").unwrap();
+        assert_eq!(sidecar.environment["DOCKET_BROKERS"], "a:1,b:2");
+        let folders = |name: &str| {
+            let folder = made.project.components().join(name);
+            sidecar.arguments.contains(&folder.into_os_string())
+        };
+        assert!(folders("cluster") && folders("machine") && !folders("local"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::Kind;
 use super::health::Probe;
 use super::plan;
 use super::process::Identity;
@@ -61,6 +62,12 @@ pub struct Stack {
     /// Where its broker, or some of its brokers, are: `host:port`.
     #[serde(default)]
     pub brokers: Vec<String>,
+    /// Where its broker and its state are.
+    #[serde(default)]
+    pub engine: Kind,
+    /// The database, if it is elsewhere: `host:port/database`.
+    #[serde(default)]
+    pub postgres: Option<String>,
     /// Milliseconds since 1970.
     pub started_at: u64,
     /// Its parts, in the order in which they are shown.
@@ -249,6 +256,8 @@ mod tests {
             port_base: 4100,
             address: "http://127.0.0.1:4100".into(),
             brokers: vec!["127.0.0.1:4102".into()],
+            engine: Kind::Embedded,
+            postgres: None,
             started_at: now(),
             parts: vec![Part {
                 name: "host".into(),

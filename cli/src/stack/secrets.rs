@@ -22,6 +22,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::FromDer as _;
 
+use super::engine::PostgresUrl;
 use super::folder::{self, FolderError};
 use crate::layout::{App, DataDir};
 
@@ -141,6 +142,9 @@ struct SecretsFile {
     /// What other systems sign their messages to the task inbox with: key id to 32 bytes.
     #[serde(default)]
     inbox_key: BTreeMap<String, String>,
+    /// Where the state is, if it is elsewhere; the state component refers to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    postgres_url: Option<String>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -220,6 +224,32 @@ pub fn keep_smtp(data: &DataDir, smtp: Option<&SmtpEntry>) -> Result<(), Secrets
     file.smtp = smtp.cloned();
     files.insert(SECRETS, json(&file)?);
     replace(data, &files)
+}
+
+/// Keeps the address of the database among a stack's secrets, which have to be there. Only the holder of the stack's
+/// lock may call it.
+pub fn keep_postgres(data: &DataDir, postgres: &PostgresUrl) -> Result<(), SecretsError> {
+    let folder = data.secrets();
+    let mut files = read_all(&folder)?;
+    let mut file = secrets_file(&folder, &files)?;
+    if file.postgres_url.as_deref() == Some(postgres.secret()) {
+        return Ok(());
+    }
+    file.postgres_url = Some(postgres.secret().to_owned());
+    files.insert(SECRETS, json(&file)?);
+    replace(data, &files)
+}
+
+/// The address of the database among a stack's secrets, if there is one.
+pub fn postgres(data: &DataDir) -> Result<Option<PostgresUrl>, SecretsError> {
+    let folder = data.secrets();
+    let Some(content) = read(&folder, SECRETS)? else {
+        return Ok(None);
+    };
+    let file = secrets_file(&folder, &Files::from([(SECRETS, content)]))?;
+    let url = file.postgres_url.as_deref().map(PostgresUrl::parse);
+    url.transpose()
+        .map_err(|error| damaged(&folder, SECRETS, error))
 }
 
 impl JwtKey {
@@ -358,6 +388,7 @@ fn new_signing_key() -> Result<Vec<u8>, SecretsError> {
         jwt_signing_key: None,
         refresh_key: new_key()?,
         smtp: None,
+        postgres_url: None,
     })
 }
 
@@ -633,6 +664,22 @@ mod tests {
         assert_ne!(pair.app_api_token, pair.dapr_api_token);
         let read = JwtKey::read(&data).unwrap();
         assert_eq!((read.kid, read.seed), (secrets.jwt.kid, secrets.jwt.seed));
+    }
+
+    #[test]
+    fn the_databases_address_is_among_the_secrets_alone() {
+        let (_parent, data) = fresh();
+        let apps = [app("tasks", 0)];
+        Secrets::ensure(&data, &apps, now()).unwrap();
+        assert!(postgres(&data).unwrap().is_none());
+        let url = PostgresUrl::parse("postgres://u:pass@db/d").unwrap();
+        keep_postgres(&data, &url).unwrap();
+        assert_eq!(postgres(&data).unwrap(), Some(url.clone()));
+        assert_eq!(mode(&data.secrets_file()), 0o600);
+        let before = files(&data);
+        keep_postgres(&data, &url).unwrap();
+        let (_, outcome) = Secrets::ensure(&data, &apps, now()).unwrap();
+        assert_eq!((outcome, files(&data)), (Outcome::Kept, before));
     }
 
     #[test]

@@ -716,6 +716,8 @@ mod tests {
                 port_base: 4100,
                 address: String::new(),
                 brokers: Vec::new(),
+                engine: super::super::engine::Kind::Embedded,
+                postgres: None,
                 started_at: now(),
                 parts: records.collect(),
                 failure: None,

@@ -9,6 +9,7 @@ use tokio::process::Command;
 use super::{bench, oracle, runner, tour};
 use crate::build::{self, cargo};
 use crate::layout::{Ports, Project};
+use crate::stack::engine::Kind;
 use crate::{machine, tidy};
 
 /// What can be tested by itself.
@@ -28,6 +29,8 @@ pub enum Suite {
     System,
     /// A whole stack whose parts are killed
     Faults,
+    /// Both of these, and more, on a real Kafka and a real PostgreSQL
+    Cluster,
     /// A smoke run of the bench
     Bench,
     /// Every command of the README, with the output that it tells
@@ -36,7 +39,7 @@ pub enum Suite {
 
 impl Suite {
     /// All of them, in the order that they run.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tidy,
         Self::Lint,
         Self::Unit,
@@ -44,6 +47,7 @@ impl Suite {
         Self::Sidecars,
         Self::System,
         Self::Faults,
+        Self::Cluster,
         Self::Bench,
         Self::Tour,
     ];
@@ -59,6 +63,7 @@ impl Suite {
             Self::Sidecars => "sidecars",
             Self::System => "system",
             Self::Faults => "faults",
+            Self::Cluster => "cluster",
             Self::Bench => "bench",
             Self::Tour => "tour",
         }
@@ -72,7 +77,10 @@ impl Suite {
             Self::Unit => unit(project).await,
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
-            Self::System | Self::Faults => on_stacks(project, self.name()).await,
+            Self::System | Self::Faults => on_stacks(project, &[self.name()], Kind::Embedded).await,
+            Self::Cluster => {
+                on_stacks(project, &["cluster", "system", "faults"], Kind::Cluster).await
+            }
             Self::Bench => smoke(project).await,
             Self::Tour => tour(project).await,
         }
@@ -178,7 +186,7 @@ async fn lint(project: &Project) -> anyhow::Result<usize> {
 }
 
 /// The test targets that need more than cargo, and are suites of their own; the suite `unit` leaves them out.
-const NOT_UNITS: [&str; 3] = ["oracle", "system", "faults"];
+const NOT_UNITS: [&str; 4] = ["oracle", "system", "faults", "cluster"];
 
 async fn unit(project: &Project) -> anyhow::Result<usize> {
     // The same selection of packages for every native build of the tests, or cargo would compile
@@ -229,12 +237,17 @@ fn go() -> anyhow::Result<PathBuf> {
     machine::find_on_path("go").context("Go is missing: see `cargo docket doctor`")
 }
 
-/// Runs an integration test that starts and stops its own stacks, all of them with this program.
-async fn on_stacks(project: &Project, test: &str) -> anyhow::Result<usize> {
+/// The variable that tells the tests of the engine that their stacks are to be on.
+pub const ENGINE_VARIABLE: &str = "DOCKET_TEST_ENGINE";
+
+/// Runs integration tests that start and stop their own stacks, all of them with this program.
+async fn on_stacks(project: &Project, tests: &[&str], engine: Kind) -> anyhow::Result<usize> {
     build::build(project, &build::Options::default()).await?;
     let mut command = cargo::native();
     command
-        .args(["test", "--workspace", "--test", test])
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(tests.iter().flat_map(|test| ["--test", *test]))
+        .env(ENGINE_VARIABLE, engine.to_string())
         .env("DOCKET_PROGRAM", this_program()?)
         .current_dir(project.root());
     cargo_tests(&mut command).await

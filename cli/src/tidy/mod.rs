@@ -2,6 +2,7 @@
 //! agree, documents that name what exists. One small function a rule, each finding one line.
 
 mod documents;
+mod engines;
 mod files;
 mod manifests;
 
@@ -117,7 +118,7 @@ impl Tree {
 type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
 /// Every rule.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     ("headers", files::headers),
     ("component owners", files::owners),
     ("shell options", files::shell_options),
@@ -132,6 +133,8 @@ const RULES: [Rule; 14] = [
     ("scopes", manifests::scopes),
     ("configurations", manifests::configurations),
     ("documents", documents::paths),
+    ("engines", engines::alike),
+    ("secrets", engines::secrets),
 ];
 
 /// How many rules there are.

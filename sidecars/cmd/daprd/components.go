@@ -9,7 +9,6 @@ import (
 	sqlitenames "github.com/dapr/components-contrib/nameresolution/sqlite"
 	kafkapubsub "github.com/dapr/components-contrib/pubsub/kafka"
 	filesecrets "github.com/dapr/components-contrib/secretstores/local/file"
-	postgresql "github.com/dapr/components-contrib/state/postgresql/v2"
 
 	"github.com/dapr/dapr/pkg/components/bindings"
 	"github.com/dapr/dapr/pkg/components/nameresolution"
@@ -20,6 +19,7 @@ import (
 	"github.com/dapr/kit/logger"
 
 	"docket/sidecars/internal/kafkainput"
+	"docket/sidecars/internal/postgresstate"
 	"docket/sidecars/internal/smtp"
 	"docket/sidecars/internal/sqlitestate"
 )
@@ -29,8 +29,8 @@ import (
 func componentRegistry(log logger.Logger) *registry.Options {
 	states := state.NewRegistry()
 	states.Logger = log
-	states.RegisterComponent(sqlitestate.New, "sqlite")                           // local state, one file for each sidecar; Dapr's own store with one writer in line
-	states.RegisterComponent(postgresql.NewPostgreSQLStateStore, "postgresql/v2") // state for many machines
+	states.RegisterComponent(sqlitestate.New, "sqlite")          // local state, one file for each sidecar; Dapr's own store with one writer in line
+	states.RegisterComponent(postgresstate.New, "postgresql/v2") // state for many machines; Dapr's own store with bulk reads that tell of errors
 
 	pubsubs := pubsub.NewRegistry()
 	pubsubs.Logger = log
