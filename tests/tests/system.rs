@@ -410,8 +410,10 @@ async fn what_recurs_comes_back_once(suite: &Suite) -> Result<()> {
         let delivery = rea
             .anonymous(Method::POST, "/internal/recurrence/task-events")
             .header("dapr-api-token", &token);
-        let answer: Value = Answer::of(delivery.json(&record.body)).await?.read(200)?;
-        assert_eq!(answer, json!({ "status": "SUCCESS" }));
+        let together = json!({ "entries": [{ "entryId": "0", "event": record.body }] });
+        let answer: Value = Answer::of(delivery.json(&together)).await?.read(200)?;
+        let taken = json!({ "statuses": [{ "entryId": "0", "status": "SUCCESS" }] });
+        assert_eq!(answer, taken);
     }
     stack.settled().await?;
     let history = History::read(stack, &rea).await?;

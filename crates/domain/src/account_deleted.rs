@@ -56,6 +56,10 @@ impl CloudEvent for AccountDeleted {
         }
         serde_json::from_slice(cloud_event).map(|Envelope { data, .. }| data)
     }
+
+    fn account(&self) -> &AccountId {
+        &self.account
+    }
 }
 
 #[cfg(test)]

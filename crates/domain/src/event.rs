@@ -190,6 +190,9 @@ pub trait CloudEvent: Sized {
     /// # Errors
     /// It is not such an event.
     fn read(cloud_event: &[u8]) -> Result<Self, serde_json::Error>;
+
+    /// Whose it is. Those of an account come in order.
+    fn account(&self) -> &AccountId;
 }
 
 /// What [`Event::task_event`] wrote.
@@ -233,6 +236,10 @@ impl CloudEvent for Event {
             task: data.task,
             kept: data.kept,
         })
+    }
+
+    fn account(&self) -> &AccountId {
+        &self.account
     }
 }
 

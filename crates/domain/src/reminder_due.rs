@@ -105,6 +105,10 @@ impl CloudEvent for ReminderDue {
         let Envelope { id, data, .. } = serde_json::from_slice(cloud_event)?;
         Ok(Self { id, data })
     }
+
+    fn account(&self) -> &AccountId {
+        &self.data.account
+    }
 }
 
 /// The id of the event of a reminder that is due at `at`: the same whoever fires it and however often.

@@ -6,7 +6,7 @@ use docket_service::serve::serve;
 use futures::executor::block_on;
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 use crate::Fake;
@@ -31,6 +31,31 @@ pub fn task_event(kind: &str) -> Value {
     event["pubsubname"] = "pubsub".into();
     event["traceid"] = "00-0-0-00".into();
     event
+}
+
+/// What Dapr delivers of events that come together; the `n`-th has the id `n`.
+pub fn together(events: &[Value]) -> Value {
+    let entry = |(n, event): (usize, &Value)| {
+        json!({
+            "entryId": n.to_string(),
+            "event": event,
+            "contentType": "application/cloudevents+json",
+            "metadata": { "__key": "ann" },
+        })
+    };
+    let entries: Vec<Value> = events.iter().enumerate().map(entry).collect();
+    json!({ "id": "x", "topic": "task-events", "pubsubname": "pubsub", "entries": entries })
+}
+
+/// What is said of each of `count` events that came together.
+pub fn verdicts(answer: &Value, count: usize) -> Vec<String> {
+    let statuses = answer["statuses"].as_array().unwrap();
+    assert_eq!(statuses.len(), count);
+    let told = statuses.iter().enumerate().map(|(n, status)| {
+        assert_eq!(status["entryId"], n.to_string());
+        status["status"].as_str().unwrap().to_owned()
+    });
+    told.collect()
 }
 
 /// Holds a function's public paths against the API's document: it has each of them and, under the function's tags, no

@@ -11,7 +11,7 @@
 
 mod http;
 
-pub use crate::http::{check_document, send, task_event};
+pub use crate::http::{check_document, send, task_event, together, verdicts};
 
 use ::http::{Method, Request, Response, StatusCode};
 use base64::Engine as _;

@@ -5,9 +5,13 @@
 
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::response::{IntoResponse, Response};
+use docket_domain::AccountId;
 use docket_domain::event::CloudEvent;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 
 use crate::auth::OwnSidecar;
 use crate::serve::log_background;
@@ -100,6 +104,55 @@ impl<E: CloudEvent, S: OwnSidecar> FromRequest<S> for DeliveredTogether<E> {
             (entry.id, event.ok())
         };
         Ok(Self(envelope.entries.into_iter().map(read).collect()))
+    }
+}
+
+/// What acts on events of a kind.
+pub trait Consumer<E: Sync>: Sync {
+    /// Acts on an event.
+    fn take(&self, event: &E) -> impl Future<Output = Verdict> + Send;
+
+    /// Acts on events of one account, one after the other. After one that is to come again, the later ones are not looked
+    /// at, and are to come again as well: for them nothing need be said.
+    fn take_all(&self, events: &[&E]) -> impl Future<Output = Vec<Verdict>> + Send {
+        async move {
+            let mut verdicts = Vec::with_capacity(events.len());
+            for event in events {
+                let verdict = self.take(event).await;
+                verdicts.push(verdict);
+                if verdict == Verdict::Retry {
+                    break;
+                }
+            }
+            verdicts
+        }
+    }
+}
+
+impl<E: CloudEvent + Sync> DeliveredTogether<E> {
+    /// Has a consumer act on the events: on those of an account one after the other, on several accounts at once. What is
+    /// no event is dropped.
+    pub async fn to(&self, consumer: &impl Consumer<E>) -> Verdicts {
+        let mut accounts: BTreeMap<&AccountId, (Vec<&str>, Vec<&E>)> = BTreeMap::new();
+        for (id, event) in &self.0 {
+            if let Some(event) = event {
+                let (ids, events) = accounts.entry(event.account()).or_default();
+                ids.push(id);
+                events.push(event);
+            }
+        }
+        let taken = accounts.into_values().map(async |(ids, events)| {
+            let verdicts = consumer.take_all(&events).await;
+            ids.into_iter().zip(verdicts).collect::<Vec<_>>()
+        });
+        let said: HashMap<&str, Verdict> = join_all(taken).await.into_iter().flatten().collect();
+        let verdict = |id: &str, event: &Option<E>| match event {
+            Some(_) => said.get(id).copied().unwrap_or(Verdict::Retry),
+            None => Verdict::Drop,
+        };
+        let told = self.0.iter();
+        let told = told.map(|(id, event)| (id.clone(), verdict(id, event)));
+        Verdicts(told.collect())
     }
 }
 

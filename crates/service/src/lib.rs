@@ -16,7 +16,7 @@ mod strict;
 pub use auth::{Authority, Caller, Internal, May, OwnSidecar};
 pub use body::Json;
 pub use config::Config;
-pub use intake::{Delivered, DeliveredTogether, Verdict, Verdicts};
+pub use intake::{Consumer, Delivered, DeliveredTogether, Verdict, Verdicts};
 pub use parameters::{Parameters, Refusal};
 pub use problem::{Code, Problem};
 pub use runtime::Runtime;

@@ -13,12 +13,10 @@ use docket_domain::{AccountId, Event, EventKind, Instant, TaskId};
 use docket_service::auth::AuditRead;
 use docket_service::serve::{log_background, routes};
 use docket_service::{
-    Caller, Code, Delivered, DeliveredTogether, Internal, Json, May, Parameters, Problem, Refusal,
-    Runtime, Verdict, Verdicts,
+    Caller, Code, Consumer, Delivered, DeliveredTogether, Internal, Json, May, Parameters, Problem,
+    Refusal, Runtime, Verdict, Verdicts,
 };
 use docket_sidecar::Error;
-use futures::future::join_all;
-use std::collections::BTreeMap;
 
 use crate::App;
 
@@ -42,35 +40,32 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
     ]
 }
 
-/// Takes events in. Those of an account are one change of its log.
 async fn task_events<R: Runtime>(
     State(app): State<App<R>>,
-    DeliveredTogether(entries): DeliveredTogether<Event>,
+    delivered: DeliveredTogether<Event>,
 ) -> Verdicts {
-    let mut accounts: BTreeMap<&AccountId, Vec<&Event>> = BTreeMap::new();
-    for event in entries.iter().filter_map(|(_, event)| event.as_ref()) {
-        accounts.entry(&event.account).or_default().push(event);
-    }
-    let store = &app.store;
-    let added = accounts.into_iter().map(async |(account, events)| {
-        let verdict = match store.add(account, &events).await {
+    delivered.to(&app).await
+}
+
+impl<R: Runtime> Consumer<Event> for App<R> {
+    async fn take(&self, event: &Event) -> Verdict {
+        match self.store.add(&event.account, &[event]).await {
             Ok(()) => Verdict::Success,
-            Err(error) => failed(account, &error),
+            Err(error) => failed(&event.account, &error),
+        }
+    }
+
+    /// Events of an account are one change of its log.
+    async fn take_all(&self, events: &[&Event]) -> Vec<Verdict> {
+        let Some(first) = events.first() else {
+            return Vec::new();
         };
-        (account, verdict)
-    });
-    let verdicts: BTreeMap<&AccountId, Verdict> = join_all(added).await.into_iter().collect();
-    let verdict = |event: &Option<Event>| match event {
-        Some(event) => verdicts
-            .get(&event.account)
-            .copied()
-            .unwrap_or(Verdict::Retry),
-        None => Verdict::Drop,
-    };
-    let told = entries
-        .iter()
-        .map(|(id, event)| (id.clone(), verdict(event)));
-    Verdicts(told.collect())
+        let verdict = match self.store.add(&first.account, events).await {
+            Ok(()) => Verdict::Success,
+            Err(error) => failed(&first.account, &error),
+        };
+        vec![verdict; events.len()]
+    }
 }
 
 /// Redacts the log of an account that was deleted.

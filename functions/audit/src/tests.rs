@@ -5,7 +5,7 @@ use docket_api::openapi;
 use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::audit::{Entry, Log, page_key};
 use docket_domain::{AccountId, Instant, TaskId};
-use docket_fake::{APP_TOKEN, Fake, Fault, check_document, config, task_event};
+use docket_fake::{APP_TOKEN, Fake, Fault, check_document, config, task_event, together, verdicts};
 use futures::executor::block_on;
 use futures::future::join_all;
 use http::{Request, StatusCode};
@@ -49,25 +49,11 @@ impl Instance {
 
     /// Delivers events together; gives what is said of each.
     async fn deliver(&self, events: &[Value]) -> Vec<String> {
-        let entries: Vec<Value> = (0..)
-            .zip(events)
-            .map(|(n, event)| {
-                json!({
-                    "entryId": n.to_string(), "event": event, "contentType": "application/cloudevents+json",
-                    "metadata": { "__key": "ann" },
-                })
-            })
-            .collect();
-        let body = json!({ "id": "x", "topic": "task-events", "pubsubname": "pubsub", "entries": entries });
         let path = "/internal/audit/task-events";
-        let (status, answer) = self.post(APP_TOKEN, path, body.to_string()).await;
+        let body = together(events).to_string();
+        let (status, answer) = self.post(APP_TOKEN, path, body).await;
         assert_eq!(status, 200, "{answer}");
-        let statuses = answer["statuses"].as_array().unwrap();
-        let told = (0..).zip(statuses).map(|(n, status): (usize, &Value)| {
-            assert_eq!(status["entryId"], n.to_string());
-            status["status"].as_str().unwrap().to_owned()
-        });
-        told.collect()
+        verdicts(&answer, events.len())
     }
 
     /// The sequence numbers of all pages from a path on.

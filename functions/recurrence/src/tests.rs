@@ -1,7 +1,7 @@
 //! The route, next to a sidecar in memory.
 
 use axum::body::Body;
-use docket_fake::{APP_TOKEN, Fake, config, send, task_event};
+use docket_fake::{APP_TOKEN, Fake, config, send, task_event, together, verdicts};
 use futures::executor::block_on;
 use http::Request;
 use serde_json::{Value, json};
@@ -21,40 +21,45 @@ fn found() -> Value {
 }
 
 /// Delivers a body; gives the status and the body of the answer.
-fn deliver(fake: &Fake, token: &str, body: impl Into<Body>) -> (u16, Value) {
+fn post(fake: &Fake, token: &str, body: impl Into<Body>) -> (u16, Value) {
     let router = router(App::new(fake.clone(), &config()).unwrap());
     let request = Request::post("/internal/recurrence/task-events")
-        .header("content-type", "application/cloudevents+json")
+        .header("content-type", "application/json")
         .header("dapr-api-token", token)
         .body(body.into())
         .unwrap();
     block_on(send(fake, &router, request))
 }
 
+/// Delivers events together; gives what is said of each.
+fn deliver(fake: &Fake, events: &[Value]) -> Vec<String> {
+    let (status, answer) = post(fake, APP_TOKEN, together(events).to_string());
+    assert_eq!(status, 200, "{answer}");
+    verdicts(&answer, events.len())
+}
+
 #[test]
 fn each_event_is_answered_and_only_a_completed_series_is_asked_for() {
     let mut once = task_event("task-completed");
     once["data"]["task"]["recurrence"] = Value::Null;
-    for (event, asks) in [
-        (task_event("task-created"), 0),
-        (task_event("task-updated"), 0),
-        (task_event("task-reopened"), 0),
-        (task_event("task-deleted"), 0),
-        (once, 0),
-        (task_event("task-completed"), 1),
-    ] {
-        let fake = fake(200, found());
-        let answer = deliver(&fake, APP_TOKEN, event.to_string());
-        assert_eq!(answer, (200, json!({ "status": "SUCCESS" })), "{event}");
-        assert_eq!(fake.world().invoked.len(), asks, "{event}");
-    }
+    let events = [
+        task_event("task-created"),
+        task_event("task-updated"),
+        task_event("task-reopened"),
+        task_event("task-deleted"),
+        once,
+        task_event("task-completed"),
+    ];
+    let fake = fake(200, found());
+    assert_eq!(deliver(&fake, &events), ["SUCCESS"; 6]);
+    assert_eq!(fake.world().invoked.len(), 1);
 }
 
 #[test]
 fn a_second_delivery_asks_the_same_again() {
     let fake = fake(200, found());
     for _ in 0..2 {
-        deliver(&fake, APP_TOKEN, task_event("task-completed").to_string());
+        deliver(&fake, &[task_event("task-completed")]);
     }
     let asked = &fake.world().invoked;
     assert_eq!(asked[0], asked[1]);
@@ -64,23 +69,48 @@ fn a_second_delivery_asks_the_same_again() {
 }
 
 #[test]
-fn what_is_no_event_is_dropped() {
+fn what_is_no_event_is_dropped_and_holds_up_no_other() {
     let mut odd = task_event("task-completed");
     odd["data"]["account"] = "a/b".into();
-    for body in [
-        String::new(),
-        "{".to_owned(),
-        "[]".to_owned(),
-        json!({ "specversion": "1.0", "type": "task-completed" }).to_string(),
-        odd.to_string(),
-        "x".repeat(2_000_000),
-    ] {
-        let fake = fake(200, found());
-        let start: String = body.chars().take(100).collect();
-        let answer = deliver(&fake, APP_TOKEN, body);
-        assert_eq!(answer, (200, json!({ "status": "DROP" })), "{start}");
-        assert!(fake.world().invoked.is_empty());
+    let events = [
+        Value::Null,
+        json!([]),
+        json!("x".repeat(2_000_000)),
+        json!({ "specversion": "1.0", "type": "task-completed" }),
+        odd,
+        task_event("task-completed"),
+    ];
+    let fake = fake(200, found());
+    let [dropped @ .., last] = &deliver(&fake, &events)[..] else {
+        panic!("nothing was said")
+    };
+    assert_eq!(
+        (dropped, last.as_str()),
+        (&["DROP"; 5].map(String::from)[..], "SUCCESS")
+    );
+    assert_eq!(fake.world().invoked.len(), 1);
+    for body in ["", "{", "[]", r#"{"entries":[{}]}"#] {
+        assert_eq!(post(&fake, APP_TOKEN, body).0, 400, "{body}");
     }
+}
+
+#[test]
+fn after_one_that_is_to_come_again_so_are_the_later_ones_of_its_account() {
+    let of = |account: &str| {
+        let mut event = task_event("task-completed");
+        event["data"]["account"] = account.into();
+        event
+    };
+    let fake = Fake::default();
+    let tasks = Box::new(|_: &str, body: &Value| match body["account"].as_str() {
+        Some("ann") => (503, json!({})),
+        _ => (200, found()),
+    });
+    fake.world().apps.insert("tasks".to_owned(), tasks);
+    let events = [of("ann"), of("ben"), of("ann"), of("ben")];
+    let (success, retry) = ("SUCCESS", "RETRY");
+    assert_eq!(deliver(&fake, &events), [retry, success, retry, success]);
+    assert_eq!(fake.world().invoked.len(), 3);
 }
 
 #[test]
@@ -95,24 +125,20 @@ fn what_tasks_says_decides() {
         (500, json!({ "errorCode": "ERR_DIRECT_INVOKE" }), "RETRY"),
         (503, json!({ "code": "unavailable" }), "RETRY"),
     ] {
-        let answer = deliver(
-            &fake(status, body),
-            APP_TOKEN,
-            task_event("task-completed").to_string(),
-        );
-        assert_eq!(answer, (200, json!({ "status": verdict })), "{status}");
+        let told = deliver(&fake(status, body), &[task_event("task-completed")]);
+        assert_eq!(told, [verdict], "{status}");
     }
     let away = fake(200, found());
     away.world().away = true;
-    let answer = deliver(&away, APP_TOKEN, task_event("task-completed").to_string());
-    assert_eq!(answer, (200, json!({ "status": "RETRY" })));
+    assert_eq!(deliver(&away, &[task_event("task-completed")]), ["RETRY"]);
 }
 
 #[test]
 fn only_the_sidecar_delivers() {
     for wrong in ["", "wrong", "to-the-sidecar"] {
         let fake = fake(200, found());
-        let (status, problem) = deliver(&fake, wrong, task_event("task-completed").to_string());
+        let body = together(&[task_event("task-completed")]).to_string();
+        let (status, problem) = post(&fake, wrong, body);
         assert_eq!((status, &problem["code"]), (401, &json!("unauthorized")));
         assert!(fake.world().invoked.is_empty());
     }

@@ -11,7 +11,9 @@ use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::reminders::{Followed, Plan, TaskState, plan_key};
 use docket_domain::{Event, FieldErrorCode, Instant};
 use docket_service::serve::{log_background, routes};
-use docket_service::{Delivered, Internal, Json, Problem, Runtime, Verdict};
+use docket_service::{
+    Consumer, Delivered, DeliveredTogether, Internal, Json, Problem, Runtime, Verdict, Verdicts,
+};
 use docket_sidecar::Error;
 use serde::Serialize;
 use std::time::Duration;
@@ -34,7 +36,7 @@ const MAX_NOTIFICATION: usize = 64;
 pub fn router<R: Runtime>(app: App<R>) -> Router {
     routes([
         ("/internal/reminders/accounts", post(account_deleted)),
-        ("/internal/reminders/task-events", post(task_event)),
+        ("/internal/reminders/task-events", post(task_events)),
         ("/internal/reminders/reminder-sweep", post(sweep)),
         (SNOOZE, post(snooze)),
         (SETTINGS, post(settings)),
@@ -44,27 +46,12 @@ pub fn router<R: Runtime>(app: App<R>) -> Router {
     .with_state(app)
 }
 
-async fn task_event<R: Runtime>(
+/// They come many at once, which costs less than one by one: most ask for nothing.
+async fn task_events<R: Runtime>(
     State(app): State<App<R>>,
-    Delivered(event): Delivered<Event>,
-) -> Verdict {
-    let task = match TaskState::of(&event) {
-        Ok(task) => task,
-        Err(error) => {
-            log_background("error", &format!("event {} has no task: {error}", event.id));
-            return Verdict::Drop;
-        }
-    };
-    if !task.matters(&event) {
-        return Verdict::Success;
-    }
-    match app.follow(&event, &task).await {
-        Ok(()) => Verdict::Success,
-        Err(error) => {
-            log_background("error", &format!("after event {}: {error}", event.id));
-            Verdict::Retry
-        }
-    }
+    delivered: DeliveredTogether<Event>,
+) -> Verdicts {
+    delivered.to(&app).await
 }
 
 /// Forgets an account that was deleted. What cannot be done in time is done when the event comes again.
@@ -79,6 +66,28 @@ async fn account_deleted<R: Runtime>(
         Err(error) => {
             log_background("error", &format!("forgetting {}: {error}", event.account));
             Verdict::Retry
+        }
+    }
+}
+
+impl<R: Runtime> Consumer<Event> for App<R> {
+    async fn take(&self, event: &Event) -> Verdict {
+        let task = match TaskState::of(event) {
+            Ok(task) => task,
+            Err(error) => {
+                log_background("error", &format!("event {} has no task: {error}", event.id));
+                return Verdict::Drop;
+            }
+        };
+        if !task.matters(event) {
+            return Verdict::Success;
+        }
+        match self.follow(event, &task).await {
+            Ok(()) => Verdict::Success,
+            Err(error) => {
+                log_background("error", &format!("after event {}: {error}", event.id));
+                Verdict::Retry
+            }
         }
     }
 }

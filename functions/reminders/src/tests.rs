@@ -3,7 +3,7 @@
 use axum::body::Body;
 use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::{AccountId, Instant, TaskId};
-use docket_fake::{APP_TOKEN, Fake, Fault, NOW, config, task_event};
+use docket_fake::{APP_TOKEN, Fake, Fault, NOW, config, task_event, together, verdicts};
 use docket_service::Runtime as _;
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -51,9 +51,10 @@ impl Instance {
 
     /// Delivers an event; gives the verdict.
     fn hears(&self, event: &Value) -> String {
-        let (status, answer) = self.ask(EVENTS, event);
+        let events = std::slice::from_ref(event);
+        let (status, answer) = self.ask(EVENTS, &together(events));
         assert_eq!(status, 200, "{answer}");
-        answer["status"].as_str().unwrap().to_owned()
+        verdicts(&answer, 1).remove(0)
     }
 
     fn sweeps(&self) -> Value {
@@ -197,16 +198,8 @@ fn what_is_no_event_is_dropped() {
     no_task["data"]["task"] = json!({ "title": 7 });
     let mut odd = event("task-created", 1, &absolute("09:00"));
     odd["data"]["account"] = "a/b".into();
-    let bodies = [
-        String::new(),
-        "{".into(),
-        "[]".into(),
-        no_task.to_string(),
-        odd.to_string(),
-    ];
-    for body in bodies {
-        let answer = block_on(docket.send(EVENTS, APP_TOKEN, body.clone()));
-        assert_eq!(answer, (200, json!({ "status": "DROP" })), "{body}");
+    for event in [Value::Null, json!([]), json!("{"), no_task, odd] {
+        assert_eq!(docket.hears(&event), "DROP", "{event}");
     }
     assert!(docket.fake.world().state.is_empty());
 }
@@ -503,14 +496,13 @@ fn whatever_fails_on_the_way_each_reminder_fires_by_one_id() {
 fn many_events_at_once_are_all_stored() {
     let docket = Instance::new();
     let events: Vec<Value> = (1..=40).map(|n| all_day(n, n)).collect();
-    let answers = block_on(join_all(
-        events
-            .iter()
-            .map(|event| docket.send(EVENTS, APP_TOKEN, event.to_string())),
-    ));
+    let answers = block_on(join_all(events.iter().map(|event| {
+        let events = std::slice::from_ref(event);
+        docket.send(EVENTS, APP_TOKEN, together(events).to_string())
+    })));
     let again = answers
         .iter()
-        .filter(|(_, answer)| answer["status"] == "RETRY");
+        .filter(|(_, answer)| verdicts(answer, 1) == ["RETRY"]);
     assert!(again.count() < 5);
     for event in &events {
         while docket.hears(event) != "SUCCESS" {}
