@@ -25,7 +25,7 @@ pub fn preferences_key(account: &AccountId) -> String {
 /// What an account wants.
 #[derive(Clone, Debug, Default, Eq, JsonSchema, PartialEq, Serialize, Deserialize)]
 pub struct Preferences {
-    /// Where the account is, and when its day begins.
+    /// Where the account is, and when its day begins: as `/api/auth/me` says.
     #[serde(flatten)]
     pub settings: Settings,
     /// Whether mails are sent, and where to.
@@ -41,7 +41,7 @@ pub struct Preferences {
 pub struct Email {
     /// Whether they are.
     pub enabled: bool,
-    /// The address; it is there when mails are sent.
+    /// Where to: the account's address, which its owner has verified. It is there when mails are sent.
     pub address: Option<String>,
 }
 
@@ -161,9 +161,6 @@ impl Digest {
     reason = "the fields are those of Preferences, documented there"
 )]
 pub struct PreferencesInput {
-    #[schemars(regex(pattern = due::TIME))]
-    pub morning: Field<String>,
-    pub time_zone: Field<String>,
     pub email: Field<EmailInput>,
     pub quiet_hours: Field<QuietHoursInput>,
     pub digest: Field<DigestInput>,
@@ -179,8 +176,6 @@ pub struct PreferencesInput {
 )]
 pub struct EmailInput {
     pub enabled: Field<bool>,
-    #[schemars(length(max = MAX_ADDRESS))]
-    pub address: Field<String>,
 }
 
 /// What is to change of [`QuietHours`].
@@ -238,41 +233,37 @@ impl Errors {
 }
 
 impl PreferencesInput {
-    /// Whether it says something about [`Preferences::settings`].
-    pub fn names_settings(&self) -> bool {
-        self.morning != Field::Absent || self.time_zone != Field::Absent
+    /// Whether mails are to be sent from now on.
+    pub fn wants_mails(&self) -> bool {
+        matches!(&self.email, Field::Value(email) if email.enabled == Field::Value(true))
     }
 
-    /// The preferences after the patch.
+    /// The preferences after the patch. `address` is the account's, if it is verified; only who
+    /// [wants mails](Self::wants_mails) needs it.
     ///
     /// # Errors
     /// Every field that breaks a rule.
-    pub fn apply(&self, old: &Preferences) -> Result<Preferences, Vec<FieldError>> {
+    pub fn apply(
+        &self,
+        old: &Preferences,
+        address: Option<&str>,
+    ) -> Result<Preferences, Vec<FieldError>> {
         let mut errors = Errors::default();
         let mut new = old.clone();
-        let usual = Settings::default();
-        new.settings.morning = match &self.morning {
-            Field::Null => usual.morning,
-            given => errors
-                .time("/morning", given, Some(Clock(old.settings.morning)))
-                .map_or(usual.morning, |clock| clock.0),
-        };
-        match &self.time_zone {
-            Field::Absent => {}
-            Field::Null => new.settings.time_zone = usual.time_zone,
-            Field::Value(text) => match due::parse_zone(text) {
-                Some(zone) => new.settings.time_zone = zone,
-                None => errors.add(
-                    "/time_zone",
-                    FieldErrorCode::Invalid,
-                    "not the name of an IANA time zone",
-                ),
-            },
-        }
-        match &self.email {
-            Field::Absent => {}
-            Field::Null => new.email = Email::default(),
-            Field::Value(input) => input.merge_into(&mut new.email, &mut errors),
+        match (&self.email, address) {
+            (Field::Value(_), Some(address)) if self.wants_mails() => {
+                new.email = Email {
+                    enabled: true,
+                    address: Some(address.to_owned()),
+                };
+            }
+            (Field::Value(_), None) if self.wants_mails() => {
+                let detail = "the account's address is not verified";
+                errors.add("/email/enabled", FieldErrorCode::Invalid, detail);
+            }
+            (Field::Value(input), _) if input.enabled == Field::Absent => {}
+            (Field::Absent, _) => {}
+            _ => new.email = Email::default(),
         }
         match &self.quiet_hours {
             Field::Absent => {}
@@ -303,31 +294,6 @@ impl PreferencesInput {
             Ok(new)
         } else {
             Err(errors.0)
-        }
-    }
-}
-
-impl EmailInput {
-    fn merge_into(&self, email: &mut Email, errors: &mut Errors) {
-        match self.enabled {
-            Field::Absent => {}
-            Field::Null => email.enabled = false,
-            Field::Value(enabled) => email.enabled = enabled,
-        }
-        match &self.address {
-            Field::Absent => {}
-            Field::Null => email.address = None,
-            Field::Value(address) if is_address(address) => {
-                email.address = Some(address.clone());
-            }
-            Field::Value(_) => {
-                let detail = "one e-mail address, as name@example.org";
-                return errors.add("/email/address", FieldErrorCode::Invalid, detail);
-            }
-        }
-        if email.enabled && email.address.is_none() {
-            let detail = "mails need an address";
-            errors.add("/email/address", FieldErrorCode::Required, detail);
         }
     }
 }
@@ -364,7 +330,7 @@ mod tests {
 
     fn patched(old: &Preferences, patch: Value) -> Result<Preferences, Vec<FieldError>> {
         let input: PreferencesInput = serde_json::from_value(patch).unwrap();
-        input.apply(old)
+        input.apply(old, Some("ann@example.org"))
     }
 
     fn given(patch: Value) -> Preferences {
@@ -378,11 +344,11 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names() {
         let first = given(json!({
-            "time_zone": "Europe/Berlin", "email": { "enabled": true, "address": "ann@example.org" },
+            "email": { "enabled": true },
             "quiet_hours": { "from": "22:00", "to": "07:00" }, "digest": { "at": "18:00" },
         }));
         let expected = json!({
-            "morning": "09:00", "time_zone": "Europe/Berlin",
+            "morning": "09:00", "time_zone": "UTC",
             "email": { "enabled": true, "address": "ann@example.org" },
             "quiet_hours": { "from": "22:00", "to": "07:00" }, "digest": { "at": "18:00" },
         });
@@ -392,13 +358,11 @@ mod tests {
             first
         );
         for (patch, pointer, value) in [
-            (json!({ "morning": "07:30" }), "/morning", json!("07:30")),
-            (json!({ "morning": null }), "/morning", json!("09:00")),
-            (json!({ "time_zone": null }), "/time_zone", json!("UTC")),
+            (json!({ "email": {} }), "/email/enabled", json!(true)),
             (
                 json!({ "email": { "enabled": false } }),
-                "/email/enabled",
-                json!(false),
+                "/email",
+                json!({ "enabled": false, "address": null }),
             ),
             (
                 json!({ "email": null }),
@@ -423,13 +387,6 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_is_told() {
         for (patch, pointer, code) in [
-            (json!({ "morning": "9" }), "/morning", "invalid"),
-            (json!({ "time_zone": "Mars" }), "/time_zone", "invalid"),
-            (
-                json!({ "email": { "enabled": true } }),
-                "/email/address",
-                "required",
-            ),
             (
                 json!({ "quiet_hours": { "from": "22:00" } }),
                 "/quiet_hours/to",
@@ -459,6 +416,21 @@ mod tests {
                 .collect();
             assert_eq!(told, [(pointer, json!(code))], "{patch}");
         }
+    }
+
+    #[test]
+    fn mails_go_to_a_verified_address_alone() {
+        let input = |patch: Value| serde_json::from_value::<PreferencesInput>(patch).unwrap();
+        let on = input(json!({ "email": { "enabled": true } }));
+        let errors = on.apply(&Preferences::default(), None).unwrap_err();
+        assert_eq!(errors[0].pointer, "/email/enabled");
+        let sent = on
+            .apply(&Preferences::default(), Some("ann@example.org"))
+            .unwrap();
+        let kept = input(json!({ "digest": { "at": "18:00" } }))
+            .apply(&sent, None)
+            .unwrap();
+        assert_eq!(kept.email, sent.email);
     }
 
     #[test]

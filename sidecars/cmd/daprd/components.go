@@ -8,7 +8,6 @@ import (
 	kafkabinding "github.com/dapr/components-contrib/bindings/kafka"
 	sqlitenames "github.com/dapr/components-contrib/nameresolution/sqlite"
 	kafkapubsub "github.com/dapr/components-contrib/pubsub/kafka"
-	filesecrets "github.com/dapr/components-contrib/secretstores/local/file"
 
 	"github.com/dapr/dapr/pkg/components/bindings"
 	"github.com/dapr/dapr/pkg/components/nameresolution"
@@ -18,6 +17,7 @@ import (
 	"github.com/dapr/dapr/pkg/runtime/registry"
 	"github.com/dapr/kit/logger"
 
+	"docket/sidecars/internal/filesecrets"
 	"docket/sidecars/internal/kafkainput"
 	"docket/sidecars/internal/postgresstate"
 	"docket/sidecars/internal/smtp"
@@ -47,7 +47,7 @@ func componentRegistry(log logger.Logger) *registry.Options {
 
 	secrets := secretstores.NewRegistry()
 	secrets.Logger = log
-	secrets.RegisterComponent(filesecrets.NewLocalSecretStore, "local.file") // local secrets, made on the first start
+	secrets.RegisterComponent(filesecrets.New, "local.file") // local secrets; Dapr's own store, which reads a changed file anew
 
 	names := nameresolution.NewRegistry()
 	names.Logger = log

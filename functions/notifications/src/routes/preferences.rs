@@ -2,13 +2,15 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
+use docket_api::accounts::{self, ADDRESS, Address, AskAddress};
 use docket_api::reminders::{APP, NewSettings, SETTINGS, SettingsTaken};
-use docket_domain::command::Field;
 use docket_domain::preferences::{Preferences, PreferencesInput};
 use docket_domain::reminders::Settings;
 use docket_domain::{AccountId, FieldErrorCode};
 use docket_service::{Caller, Code, Json, Problem, Runtime};
+use docket_sidecar::Error;
 use futures::future::try_join;
+use http::StatusCode;
 
 use super::unavailable;
 use crate::App;
@@ -27,12 +29,31 @@ pub(super) async fn change<R: Runtime>(
     caller: Caller,
     Json(input): Json<PreferencesInput>,
 ) -> Result<Answer<Preferences>, Problem> {
-    let preferences = store(&app, &caller.account, &input).await?;
-    // Also when they are as they were: the answer to the same request before may have been that `reminders` was away.
-    if input.names_settings() {
-        tell_reminders(&app, &caller.account, preferences.settings).await?;
-    }
+    let address = match input.wants_mails() {
+        true => verified_address(&app, &caller.account).await?,
+        false => None,
+    };
+    let preferences = store(&app, &caller.account, &input, address.as_deref()).await?;
     Ok(Answer(preferences))
+}
+
+/// The account's address, if it is verified. Nobody has mails sent to somebody else.
+async fn verified_address<R: Runtime>(
+    app: &App<R>,
+    account: &AccountId,
+) -> Result<Option<String>, Problem> {
+    let ask = AskAddress {
+        account: account.clone(),
+    };
+    match app
+        .others
+        .invoke::<Address>(accounts::APP, ADDRESS, &ask)
+        .await
+    {
+        Ok(address) => Ok(Some(address.email).filter(|_| address.verified)),
+        Err(Error::Refused { status, .. }) if status == StatusCode::NOT_FOUND => Ok(None),
+        Err(error) => Err(unavailable(error)),
+    }
 }
 
 /// Tells `reminders` where an account is and when its day begins.
@@ -53,6 +74,7 @@ async fn store<R: Runtime>(
     app: &App<R>,
     account: &AccountId,
     input: &PreferencesInput,
+    address: Option<&str>,
 ) -> Result<Preferences, Problem> {
     let mut round = 0;
     loop {
@@ -63,8 +85,10 @@ async fn store<R: Runtime>(
         if is_gone {
             return Err(Problem::new(Code::Unauthorized, "the account was deleted"));
         }
-        let new = input.apply(&document.value).map_err(Problem::fields)?;
-        if input.email != Field::Absent && new.email.enabled {
+        let new = input
+            .apply(&document.value, address)
+            .map_err(Problem::fields)?;
+        if input.wants_mails() {
             let can_send = app.sidecar.has_component(SMTP).await;
             if !can_send.map_err(unavailable)? {
                 let detail = "no mail server is set up here: `cargo docket up --smtp smtp://HOST:PORT` names one";

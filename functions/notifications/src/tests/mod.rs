@@ -10,7 +10,7 @@ use axum::body::Body;
 use docket_domain::reminder_due::{Data, ReminderDue};
 use docket_domain::task::Priority;
 use docket_domain::{AccountId, Instant, TaskId};
-use docket_fake::{APP_TOKEN, Fake, config};
+use docket_fake::{APP_TOKEN, Fake, Invoked, config};
 use futures::executor::block_on;
 use http::Request;
 use serde_json::{Value, json};
@@ -97,7 +97,21 @@ fn instance() -> Instance {
         "/internal/reminders/settings" => (200, json!({ "pending": false })),
         _ => (200, json!({ "entries": [] })),
     });
-    fake.world().apps.insert("reminders".to_owned(), reminders);
+    let accounts = Box::new(|path: &str, body: &Value| {
+        assert_eq!(path, "/internal/accounts/address");
+        let account = body["account"].as_str().unwrap();
+        match account {
+            "nobody" => (404, json!({ "code": "not_found" })),
+            _ => (
+                200,
+                json!({ "email": format!("{account}@example.org"), "verified": account != "new" }),
+            ),
+        }
+    });
+    let apps = [("reminders", reminders as Invoked), ("accounts", accounts)];
+    fake.world()
+        .apps
+        .extend(apps.map(|(name, app)| (name.to_owned(), app)));
     Instance::new(&fake)
 }
 
