@@ -526,7 +526,11 @@ fn engine() -> Result<Kind> {
     }
 }
 
-fn succeeded(what: &str, output: &Output) -> Result<()> {
+/// That a program ended well.
+///
+/// # Errors
+/// It did not: what it said.
+pub fn succeeded(what: &str, output: &Output) -> Result<()> {
     ensure!(
         output.status.success(),
         "`{what}` ended with {}: {}{}",

@@ -45,8 +45,9 @@ mod task_inbox;
 mod together;
 
 use accounts::{
-    a_page_of_somebody_else_gets_no_session, an_account_from_its_sign_up_to_its_end,
-    an_agent_token_lives_and_is_revoked, an_old_refresh_token_ends_the_session,
+    a_deleted_account_is_forgotten_everywhere, a_page_of_somebody_else_gets_no_session,
+    an_account_from_its_sign_up_to_its_end, an_agent_token_lives_and_is_revoked,
+    an_old_refresh_token_ends_the_session, keys_are_rotated_and_nobody_is_kept_out,
     links_come_by_mail_and_count, sign_ins_hold_up_nobodys_tasks, two_tabs_refresh_at_once,
     unknown_and_wrong_are_answered_alike,
 };
@@ -82,7 +83,9 @@ fn main() -> ExitCode {
     suite::main(tests![
         an_account_from_its_sign_up_to_its_end,
         two_tabs_refresh_at_once,
+        a_deleted_account_is_forgotten_everywhere,
         an_old_refresh_token_ends_the_session,
+        keys_are_rotated_and_nobody_is_kept_out,
         a_page_of_somebody_else_gets_no_session,
         an_agent_token_lives_and_is_revoked,
         links_come_by_mail_and_count,

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod down;
 pub mod events;
 pub mod inbox;
+pub mod keys;
 pub mod status;
 pub mod test;
 pub mod tidy;
@@ -71,6 +72,8 @@ enum Command {
     DeadLetters(dead_letters::Args),
     /// Send a message to the task inbox, as another system would
     Inbox(inbox::Args),
+    /// Look after the keys of access tokens
+    Keys(keys::Args),
     /// Run the tests
     Test(test::Args),
     /// Measure a stack of its own beside its raw sidecar
@@ -95,6 +98,7 @@ impl Cli {
             Command::Audit(args) => args.run(&global).await,
             Command::DeadLetters(args) => args.run(&global).await,
             Command::Inbox(args) => args.run(&global).await,
+            Command::Keys(args) => args.run(&global).await,
             Command::Test(args) => args.run(&global).await,
             Command::Bench(options) => options.run(&global).await,
             Command::Tidy(args) => args.run(&global).await,

@@ -35,6 +35,8 @@ const ROOT: &str = "ca.crt";
 const ISSUER: &str = "issuer.crt";
 const ISSUER_KEY: &str = "issuer.key";
 const SECRETS: &str = "secrets.json";
+/// Held by whoever changes the secrets of a stack that may run.
+const CHANGING: &str = "keys.lock";
 const API_TOKENS: &str = "api-tokens.json";
 const YEARS: i32 = 10;
 /// `up` makes new certificates when the old ones would not outlive this.
@@ -212,32 +214,16 @@ impl Secrets {
     }
 }
 
-/// Keeps what the mail server is told among a stack's secrets, which have to be there, or forgets it. Only the holder of
-/// the stack's lock may call it.
+/// Keeps what the mail server is told among a stack's secrets, which have to be there, or forgets it.
 pub fn keep_smtp(data: &DataDir, smtp: Option<&SmtpEntry>) -> Result<(), SecretsError> {
-    let folder = data.secrets();
-    let mut files = read_all(&folder)?;
-    let mut file = secrets_file(&folder, &files)?;
-    if file.smtp.as_ref() == smtp {
-        return Ok(());
-    }
-    file.smtp = smtp.cloned();
-    files.insert(SECRETS, json(&file)?);
-    replace(data, &files)
+    change(data, |file| file.smtp = smtp.cloned())
 }
 
-/// Keeps the address of the database among a stack's secrets, which have to be there. Only the holder of the stack's
-/// lock may call it.
+/// Keeps the address of the database among a stack's secrets, which have to be there.
 pub fn keep_postgres(data: &DataDir, postgres: &PostgresUrl) -> Result<(), SecretsError> {
-    let folder = data.secrets();
-    let mut files = read_all(&folder)?;
-    let mut file = secrets_file(&folder, &files)?;
-    if file.postgres_url.as_deref() == Some(postgres.secret()) {
-        return Ok(());
-    }
-    file.postgres_url = Some(postgres.secret().to_owned());
-    files.insert(SECRETS, json(&file)?);
-    replace(data, &files)
+    change(data, |file| {
+        file.postgres_url = Some(postgres.secret().to_owned());
+    })
 }
 
 /// The address of the database among a stack's secrets, if there is one.
@@ -250,6 +236,83 @@ pub fn postgres(data: &DataDir) -> Result<Option<PostgresUrl>, SecretsError> {
     let url = file.postgres_url.as_deref().map(PostgresUrl::parse);
     url.transpose()
         .map_err(|error| damaged(&folder, SECRETS, error))
+}
+
+/// The keys of access tokens, by their ids.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Keys {
+    /// The one that signs.
+    pub signing: String,
+    /// Those with which tokens are verified as well.
+    pub others: Vec<String>,
+}
+
+/// Which keys there are.
+pub fn keys(data: &DataDir) -> Result<Keys, SecretsError> {
+    let files = made(data)?;
+    let signing = signing_key(&data.secrets(), &files)?.kid;
+    let known = secrets_file(&data.secrets(), &files)?.jwt_keys;
+    let others = known.into_keys().filter(|kid| *kid != signing).collect();
+    Ok(Keys { signing, others })
+}
+
+/// Makes a key that tokens can be verified with, and that does not sign yet.
+pub fn add_key(data: &DataDir) -> Result<JwtKey, SecretsError> {
+    let (kid, seed) = (URL_SAFE_NO_PAD.encode(random::<9>()?), random::<32>()?);
+    let public = SigningKey::from_bytes(&seed).verifying_key();
+    change(data, |file| {
+        let public = URL_SAFE_NO_PAD.encode(public.as_bytes());
+        file.jwt_keys.insert(kid.clone(), public);
+    })?;
+    Ok(JwtKey { kid, seed })
+}
+
+/// Has a key sign that was [added](add_key) before; the one before it verifies on.
+pub fn sign_with(data: &DataDir, key: &JwtKey) -> Result<(), SecretsError> {
+    change(data, |file| {
+        let seed = URL_SAFE_NO_PAD.encode(key.seed);
+        file.jwt_signing = BTreeMap::from([(key.kid.clone(), seed)]);
+    })
+}
+
+/// Forgets the keys that do not sign, and gives their ids.
+pub fn retire_keys(data: &DataDir) -> Result<Vec<String>, SecretsError> {
+    let mut retired = Vec::new();
+    change(data, |file| {
+        let signing = &file.jwt_signing;
+        file.jwt_keys.retain(|kid, _| {
+            let signs = signing.contains_key(kid);
+            if !signs {
+                retired.push(kid.clone());
+            }
+            signs
+        });
+    })?;
+    Ok(retired)
+}
+
+/// Changes the secrets of a stack, which may run: its sidecars read them anew. Two changes at once wait for each other.
+fn change(data: &DataDir, change: impl FnOnce(&mut SecretsFile)) -> Result<(), SecretsError> {
+    made(data)?;
+    let path = data.root().join(CHANGING);
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path);
+    let lock = lock.map_err(|source| denied(&path, source))?;
+    lock.lock().map_err(|source| denied(&path, source))?;
+    let folder = data.secrets();
+    let mut files = read_all(&folder)?;
+    let mut file = secrets_file(&folder, &files)?;
+    change(&mut file);
+    let new = json(&file)?;
+    if files.get(SECRETS) == Some(&new) {
+        return Ok(());
+    }
+    files.insert(SECRETS, new);
+    replace(data, &files)
 }
 
 impl JwtKey {
@@ -680,6 +743,43 @@ mod tests {
         keep_postgres(&data, &url).unwrap();
         let (_, outcome) = Secrets::ensure(&data, &apps, now()).unwrap();
         assert_eq!((outcome, files(&data)), (Outcome::Kept, before));
+    }
+
+    #[test]
+    fn keys_are_rotated_and_retired() {
+        let (_parent, data) = fresh();
+        assert!(matches!(add_key(&data), Err(SecretsError::NotMade { .. })));
+        let (made, _) = Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        let first = made.jwt.kid;
+        let known = |signing: &str, others: &[&str]| {
+            let told = keys(&data).unwrap();
+            assert_eq!(told.signing, signing);
+            assert_eq!(told.others, others);
+        };
+        known(&first, &[]);
+        let second = add_key(&data).unwrap();
+        known(&first, &[&second.kid]);
+        sign_with(&data, &second).unwrap();
+        known(&second.kid, &[&first]);
+        assert_eq!(JwtKey::read(&data).unwrap().seed, second.seed);
+        // A start finds nothing amiss, and keeps both.
+        let (_, outcome) = Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        assert_eq!(outcome, Outcome::Kept);
+        assert_eq!(retire_keys(&data).unwrap(), [first]);
+        known(&second.kid, &[]);
+        assert_eq!(mode(&data.secrets()), 0o700);
+    }
+
+    #[test]
+    fn keys_that_are_made_at_once_are_all_kept() {
+        let (_parent, data) = fresh();
+        Secrets::ensure(&data, &[app("tasks", 0)], now()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| add_key(&data).unwrap());
+            }
+        });
+        assert_eq!(keys(&data).unwrap().others.len(), 4);
     }
 
     #[test]

@@ -337,6 +337,18 @@ mod tests {
         patched(&Preferences::default(), patch).unwrap()
     }
 
+    /// What is given by somebody in a zone.
+    fn within(zone: &str, patch: Value) -> Preferences {
+        let settings = Settings {
+            time_zone: due::parse_zone(zone).unwrap(),
+            ..Settings::default()
+        };
+        Preferences {
+            settings,
+            ..given(patch)
+        }
+    }
+
     fn at(text: &str) -> Instant {
         Instant::parse(text).unwrap()
     }
@@ -541,8 +553,8 @@ mod tests {
                 None,
             ),
         ] {
-            let preferences =
-                given(json!({ "time_zone": zone, "quiet_hours": { "from": from, "to": to } }));
+            let patch = json!({ "quiet_hours": { "from": from, "to": to } });
+            let preferences = within(zone, patch);
             let expected = until.map_or(at(now), at);
             assert_eq!(
                 preferences.held_until(at(now)),
@@ -599,10 +611,8 @@ mod tests {
                 "2026-11-23T19:00:00Z",
             ),
         ] {
-            let preferences = given(json!({
-                "time_zone": zone, "digest": { "at": time },
-                "email": { "enabled": true, "address": "ann@example.org" },
-            }));
+            let patch = json!({ "digest": { "at": time }, "email": { "enabled": true } });
+            let preferences = within(zone, patch);
             let day = due::parse_date(day).unwrap();
             assert_eq!(
                 preferences.post(at(now)),

@@ -1,11 +1,14 @@
 //! Accounts: from the sign-up to the end, and who is kept out.
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{TimeDelta, Utc};
 use docket_cli::events::{self, Query};
 use docket_domain::account_deleted::ACCOUNTS;
 use docket_tests::client::{Account, Answer};
 use docket_tests::mail::MailServer;
-use docket_tests::stack::Stack;
+use docket_tests::stack::{Stack, succeeded};
 use docket_tests::suite::Suite;
 use docket_tests::until;
 use docket_tests::visitor::{PASSWORD, Visitor};
@@ -392,4 +395,103 @@ fn percentile(took: &mut [Duration], percent: usize) -> f64 {
     took.sort_unstable();
     let place = (took.len() * percent / 100).min(took.len().saturating_sub(1));
     took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1e3)
+}
+
+/// Who signed a token.
+fn key_of(token: &str) -> Result<String> {
+    let header = token.split('.').next().context("a header")?;
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header)?)?;
+    Ok(header["kid"].as_str().context("a key id")?.to_owned())
+}
+
+pub async fn keys_are_rotated_and_nobody_is_kept_out(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let kim = Visitor::new(stack, [1, 40])?;
+    kim.sign_up("kim@example.org").await?.check(201)?;
+    let old = kim.account()?;
+    let key = key_of(&kim.token().context("a token")?)?;
+    let rotated = async {
+        let output = stack.docket(&["keys", "rotate"]).await?;
+        succeeded("keys rotate", &output)?;
+        let list = stack.docket(&["keys", "list"]).await?;
+        let list = String::from_utf8(list.stdout)?;
+        ensure!(list.contains(&format!("{key} verifies")), "{list}");
+        Ok(())
+    };
+    // Meanwhile each token counts, until one comes that the new key has signed.
+    // (A session is refreshed 60 times a minute at most.)
+    let mut refreshed = Instant::now();
+    let used = until("the new key signs", Duration::from_secs(100), async || {
+        old.page("").await?;
+        if refreshed.elapsed() > Duration::from_secs(2) {
+            refreshed = Instant::now();
+            kim.refresh().await?.check(200)?;
+        }
+        kim.account()?.page("").await?;
+        let now = key_of(&kim.token().context("a token")?)?;
+        Ok((now != key).then_some(()))
+    });
+    try_join(rotated, used).await?;
+    old.page("").await?;
+    Ok(())
+}
+
+pub async fn a_deleted_account_is_forgotten_everywhere(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let dee = Visitor::new(stack, [1, 41])?;
+    dee.sign_up("dee@example.org").await?.check(201)?;
+    let account = dee.account()?;
+    let at = Utc::now() + TimeDelta::seconds(2);
+    let task = json!({ "title": "quite secret", "reminders": [{ "at": at.to_rfc3339() }, { "before": "PT1H" }] });
+    account.create(&task).await?;
+    account.create(&json!({ "title": "also secret" })).await?;
+    let log = async || -> Result<Value> {
+        let answer = account.send(Method::GET, "/api/audit", None).await?;
+        answer.read(200)
+    };
+    until(
+        "the reminder is in the inbox, and the log has all",
+        SOON,
+        async || {
+            let inbox = account
+                .send(Method::GET, "/api/notifications", None)
+                .await?;
+            let inbox: Value = inbox.read(200)?;
+            let entries = log().await?["entries"].as_array().map_or(0, Vec::len);
+            Ok((inbox["unread"] == 1 && entries == 2).then_some(()))
+        },
+    )
+    .await?;
+    let password = json!({ "password": PASSWORD });
+    let gone = dee
+        .ask(Method::DELETE, "/api/auth/me", Some(&password))
+        .await?;
+    gone.check(204)?;
+    until("all have forgotten it", SOON, async || {
+        let list = account.send(Method::GET, "/api/tasks", None).await?;
+        let list: Value = list.read(200)?;
+        let inbox = account
+            .send(Method::GET, "/api/notifications", None)
+            .await?;
+        let inbox: Value = inbox.read(200)?;
+        let log = log().await?.to_string();
+        let is_gone = list["total"] == 0
+            && inbox["notifications"] == json!([])
+            && !log.contains("secret")
+            && log.contains("redacted");
+        Ok(is_gone.then_some(()))
+    })
+    .await?;
+    let verified = account.send(Method::GET, "/api/audit/verify", None).await?;
+    let verified: Value = verified.read(200)?;
+    assert_eq!(
+        (&verified["ok"], &verified["entries"]),
+        (&json!(true), &json!(2))
+    );
+    let anew = json!({ "title": "new" });
+    let refused = account
+        .send(Method::POST, "/api/tasks", Some(&anew))
+        .await?;
+    refused.problem(401, "unauthorized")?;
+    Ok(())
 }

@@ -92,12 +92,12 @@ impl Instance {
 fn instance() -> Instance {
     let fake = Fake::default();
     fake.world().components.push("smtp");
-    let reminders = Box::new(|path: &str, _: &Value| match path {
+    let reminders: Invoked = Box::new(|path: &str, _: &Value| match path {
         "/internal/reminders/snooze" => (200, json!({ "scheduled": true })),
         "/internal/reminders/settings" => (200, json!({ "pending": false })),
         _ => (200, json!({ "entries": [] })),
     });
-    let accounts = Box::new(|path: &str, body: &Value| {
+    let accounts: Invoked = Box::new(|path: &str, body: &Value| {
         assert_eq!(path, "/internal/accounts/address");
         let account = body["account"].as_str().unwrap();
         match account {
@@ -108,7 +108,7 @@ fn instance() -> Instance {
             ),
         }
     });
-    let apps = [("reminders", reminders as Invoked), ("accounts", accounts)];
+    let apps = [("reminders", reminders), ("accounts", accounts)];
     fake.world()
         .apps
         .extend(apps.map(|(name, app)| (name.to_owned(), app)));
