@@ -15,6 +15,7 @@ pub mod guest;
 pub mod log;
 pub mod manifest;
 pub mod outbound;
+mod patience;
 pub mod pool;
 pub mod routes;
 pub mod serve;

@@ -9,7 +9,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+    REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -25,6 +28,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::app::App;
 use crate::log::{Event, Level};
+use crate::patience::{Paced, Timely};
 use crate::pool::Failure;
 use crate::routes::{RouteMatch, WELL_KNOWN_PREFIX};
 
@@ -40,13 +44,17 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// How long a client may take over a request's head, and stay idle between two requests.
     pub head: Duration,
+    /// How long a client may let the host wait for a body, or for room to send an answer; one that moves more than a KiB
+    /// a second meanwhile may take as much longer.
+    pub patience: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 1024,
-            head: Duration::from_secs(60),
+            head: Duration::from_secs(30),
+            patience: Duration::from_secs(10),
         }
     }
 }
@@ -72,7 +80,7 @@ pub async fn serve(
             (Ok(place), Ok((stream, client))) => {
                 let (app, stop) = (Arc::clone(&app), stop.clone());
                 open.spawn(async move {
-                    connection(app, stream, client, limits.head, stop).await;
+                    connection(app, stream, client, limits, stop).await;
                     drop(place);
                 });
             }
@@ -93,7 +101,7 @@ async fn connection(
     app: Arc<App>,
     stream: TcpStream,
     client: SocketAddr,
-    head: Duration,
+    limits: ConnectionLimits,
     stop: CancellationToken,
 ) {
     // Without it an answer of head and body would wait for the client's ACK. A socket that refuses is dead.
@@ -102,15 +110,15 @@ async fn connection(
     }
     let service = service_fn(|request| {
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(respond(app, request, client).await) }
+        async move { Ok::<_, Infallible>(respond(app, request, client, limits.patience).await) }
     });
     let mut connection = pin!(
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(head)
+            .header_read_timeout(limits.head)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Timely::new(stream, limits.patience)), service)
     );
     // How a connection ends is the client's affair; what it asked for is in the access log.
     tokio::select! {
@@ -126,12 +134,14 @@ async fn respond(
     app: Arc<App>,
     request: http::Request<Incoming>,
     client: SocketAddr,
+    patience: Duration,
 ) -> http::Response<AnswerBody> {
     let start = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut component = None;
+    let request = request.map(|body| Paced::new(body, patience));
     let mut response = answer(&app, request, client, &id, &mut component).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -160,7 +170,7 @@ async fn respond(
 
 async fn answer(
     app: &App,
-    request: http::Request<Incoming>,
+    request: http::Request<Paced>,
     client: SocketAddr,
     id: &str,
     component: &mut Option<Arc<str>>,
@@ -192,7 +202,7 @@ async fn answer(
     let (mut parts, body) = request.into_parts();
     parts.uri = uri;
     parts.headers = headers;
-    let body = body.map_err(Error::from).boxed_unsync();
+    let body = body.boxed_unsync();
     match pool
         .handle(http::Request::from_parts(parts, body), id)
         .await
@@ -219,8 +229,8 @@ async fn answer(
 
 /// The URL with scheme and authority, and the headers with what Spin adds. `None` if the request does not say
 /// which host it means, or says it twice.
-fn prepare(
-    request: &http::Request<Incoming>,
+fn prepare<B>(
+    request: &http::Request<B>,
     found: &RouteMatch<'_, '_>,
     client: SocketAddr,
     id: &str,
@@ -320,8 +330,24 @@ fn problem(status: StatusCode, code: &str, detail: &str, id: &str) -> http::Resp
     });
     let mut response = http::Response::new(full(body.to_string()));
     *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_TYPE, "application/problem+json"),
+        // As the functions' own answers have it: nobody keeps it, and it is no page.
+        (CACHE_CONTROL, "no-store"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 

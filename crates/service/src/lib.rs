@@ -3,7 +3,10 @@
 
 pub mod auth;
 pub mod body;
+pub mod browser;
 pub mod config;
+#[cfg(test)]
+mod fuzz;
 pub mod intake;
 pub mod parameters;
 pub mod problem;
@@ -15,6 +18,7 @@ mod strict;
 
 pub use auth::{Authority, Caller, Internal, May, OwnSidecar};
 pub use body::Json;
+pub use browser::Origins;
 pub use config::Config;
 pub use intake::{Consumer, Delivered, DeliveredTogether, Verdict, Verdicts};
 pub use parameters::{Parameters, Refusal};

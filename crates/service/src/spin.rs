@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::serve::{log_background, serve};
-use crate::{Code, Config, Problem, Runtime};
+use crate::{Code, Config, Origins, Problem, Runtime};
 
 /// The largest answer that is taken from the sidecar, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -50,7 +50,25 @@ pub async fn answer_told<const N: usize, E: Display>(
             }
         },
     };
-    serve(&Spin, router, request).await
+    origins()
+        .await
+        .guard(request, |request| serve(&Spin, router, request))
+        .await
+}
+
+/// The sites that spin.toml's `cors_origins` names; a list that cannot be read lets in nobody.
+async fn origins() -> &'static Origins {
+    static ORIGINS: OnceLock<Origins> = OnceLock::new();
+    if let Some(origins) = ORIGINS.get() {
+        return origins;
+    }
+    // A function that no browser talks to need not have the variable.
+    let list = variables::get("cors_origins").await.unwrap_or_default();
+    let origins = Origins::parse(&list).unwrap_or_else(|error| {
+        log_background("error", &format!("cors_origins: {error}"));
+        Origins::default()
+    });
+    ORIGINS.get_or_init(|| origins)
 }
 
 async fn configured<const N: usize, E: Display>(

@@ -689,6 +689,7 @@ async fn a_slow_head_is_cut_off() {
     let connections = ConnectionLimits {
         head: Duration::from_millis(200),
         connections: 1,
+        ..ConnectionLimits::default()
     };
     let bounds = Bounds {
         connections,
@@ -702,6 +703,56 @@ async fn a_slow_head_is_cut_off() {
     let mut rest = Vec::new();
     let read = tokio::time::timeout(DEADLINE, slow.read_to_end(&mut rest)).await;
     assert!(read.is_ok(), "the slow one is still connected");
+}
+
+/// A host that waits for a client for a quarter of a second.
+async fn impatient() -> Host {
+    let connections = ConnectionLimits {
+        patience: Duration::from_millis(250),
+        ..ConnectionLimits::default()
+    };
+    let bounds = Bounds {
+        connections,
+        ..Bounds::default()
+    };
+    Host::with(&manifest(GUEST, ""), &[], bounds).await
+}
+
+#[tokio::test]
+async fn a_slow_body_is_cut_off() {
+    let host = impatient().await;
+    let began = Instant::now();
+    for sent in ["", "half"] {
+        let mut slow = TcpStream::connect(host.address).await.unwrap();
+        let head = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+        slow.write_all(format!("{head}{sent}").as_bytes())
+            .await
+            .unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(DEADLINE, slow.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "the slow one is still connected");
+    }
+    assert!(began.elapsed() >= Duration::from_millis(500));
+    host.get("/hello").await.is(200, "hello");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_cut_off() {
+    let host = impatient().await;
+    let mut slow = TcpStream::connect(host.address).await.unwrap();
+    // More comes back than the buffers on the way can hold.
+    let length = 64 << 20;
+    let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let chunk = vec![b'x'; 1 << 20];
+    let sending = async { while slow.write_all(&chunk).await.is_ok() {} };
+    let sent = tokio::time::timeout(DEADLINE, sending).await;
+    assert!(sent.is_ok(), "the host still waits for its reader");
+    let line = host
+        .log
+        .find("the cut-off answer", |line| line["aborted"] == true)
+        .await;
+    assert_eq!(line["path"], "/echo");
 }
 
 #[tokio::test]
