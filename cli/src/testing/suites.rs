@@ -21,6 +21,8 @@ pub enum Suite {
     Lint,
     /// The tests of every crate
     Unit,
+    /// What takes outside text, tried with what nobody thought of (for DOCKET_FUZZ_SECONDS each)
+    Fuzz,
     /// Recurrence rules beside python-dateutil
     Oracle,
     /// The tests of the Go programs
@@ -43,6 +45,7 @@ impl Suite {
         Self::Tidy,
         Self::Lint,
         Self::Unit,
+        Self::Fuzz,
         Self::Oracle,
         Self::Sidecars,
         Self::System,
@@ -59,6 +62,7 @@ impl Suite {
             Self::Tidy => "tidy",
             Self::Lint => "lint",
             Self::Unit => "unit",
+            Self::Fuzz => "fuzz",
             Self::Oracle => "oracle",
             Self::Sidecars => "sidecars",
             Self::System => "system",
@@ -75,6 +79,7 @@ impl Suite {
             Self::Tidy => tidy(project),
             Self::Lint => lint(project).await,
             Self::Unit => unit(project).await,
+            Self::Fuzz => fuzz(project).await,
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, &[self.name()], Kind::Embedded).await,
@@ -199,6 +204,24 @@ async fn unit(project: &Project) -> anyhow::Result<usize> {
         if !NOT_UNITS.contains(&test.as_str()) {
             command.args(["--test", &test]);
         }
+    }
+    cargo_tests(&mut command).await
+}
+
+/// For how many seconds each parser is tried, if nothing else is asked for by [`FUZZ_SECONDS`]: about a minute in all.
+const FUZZ_TIME: &str = "6";
+/// What `docket-fuzz` reads.
+const FUZZ_SECONDS: &str = "DOCKET_FUZZ_SECONDS";
+
+async fn fuzz(project: &Project) -> anyhow::Result<usize> {
+    let mut command = cargo::native();
+    command
+        .args(["test", "--workspace", "--no-fail-fast", "--lib"])
+        // They tell how much they tried.
+        .args(["--", "fuzz::", "--nocapture"])
+        .current_dir(project.root());
+    if std::env::var_os(FUZZ_SECONDS).is_none() {
+        command.env(FUZZ_SECONDS, FUZZ_TIME);
     }
     cargo_tests(&mut command).await
 }

@@ -15,6 +15,8 @@ pub mod deliveries;
 pub mod due;
 pub mod event;
 pub mod find;
+#[cfg(test)]
+mod fuzz;
 pub mod idempotency;
 pub mod ids;
 pub mod inbox;

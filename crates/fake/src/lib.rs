@@ -9,8 +9,10 @@
     reason = "it stands in tests alone, where a panic is a failed assertion"
 )]
 
+mod fuzz;
 mod http;
 
+pub use crate::fuzz::{ask_anything, show_wrong_tokens};
 pub use crate::http::{check_document, send, task_event, together, verdicts};
 
 use ::http::{Method, Request, Response, StatusCode};

@@ -5,6 +5,8 @@
 //! whole ([`Unreadable`]). Each task gets a token that follows from what was read, so that the same file gives the same
 //! tasks a second time. Pure: no clock, no chance, no I/O; what needs the planner is a function in [`Options`].
 
+#[cfg(test)]
+mod fuzz;
 mod ics;
 mod import;
 mod jsonl;
