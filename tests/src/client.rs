@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::contract::{self, Sent};
+use crate::secrets;
 
 /// Somebody with a token.
 #[derive(Clone, Debug)]
@@ -145,6 +146,8 @@ impl Answer {
     pub async fn of(request: RequestBuilder) -> Result<Self, reqwest::Error> {
         let (client, request) = request.build_split();
         let request = request?;
+        let body = request.body().and_then(|body| body.as_bytes());
+        secrets::note_all(request.headers(), body.unwrap_or_default());
         let sent = contract::is_in_force().then(|| Sent {
             method: request.method().clone(),
             url: request.url().clone(),
@@ -159,6 +162,7 @@ impl Answer {
             headers: response.headers().clone(),
             body: response.bytes().await?.to_vec(),
         };
+        secrets::note_all(&answer.headers, &answer.body);
         if let Some(Err(error)) = sent.map(|sent| contract::check(&sent, &answer)) {
             #[expect(
                 clippy::panic,

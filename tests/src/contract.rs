@@ -43,12 +43,32 @@ pub struct Sent {
     pub body: Option<Vec<u8>>,
 }
 
-/// Checks an answer, and its request if it was answered well. What is not below `/api/` has no contract.
+/// What stands beside every answer, for browsers.
+const BESIDE: [(&str, &str); 5] = [
+    ("cache-control", "no-store"),
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
+
+/// Checks an answer, and its request if it was answered well. What is not below `/api/` has no contract; whether a site
+/// may ask is no operation.
 ///
 /// # Errors
 /// What the document does not promise.
 pub fn check(sent: &Sent, answer: &Answer) -> Result<()> {
-    if !sent.url.path().starts_with("/api/") || sent.method == Method::HEAD {
+    if !sent.url.path().starts_with("/api/") {
+        return Ok(());
+    }
+    for (name, value) in BESIDE {
+        let told = answer.header(name);
+        ensure!(told == Some(value), "{}: {name} is {told:?}", sent.url);
+    }
+    if [Method::HEAD, Method::OPTIONS].contains(&sent.method) {
         return Ok(());
     }
     let document = DOCUMENT.as_ref().map_err(|e| anyhow::anyhow!(e.clone()))?;
@@ -313,8 +333,11 @@ mod tests {
             headers: HeaderMap::new(),
             body: body.into(),
         };
-        for header in headers.iter().chain(&["x-request-id: r"]) {
-            let (name, value) = header.split_once(": ").unwrap();
+        let beside = BESIDE.iter().copied();
+        let headers = headers
+            .iter()
+            .map(|header| header.split_once(": ").unwrap());
+        for (name, value) in headers.chain(beside).chain([("x-request-id", "r")]) {
             answer.headers.insert(
                 HeaderName::try_from(name).unwrap(),
                 HeaderValue::try_from(value).unwrap(),

@@ -10,6 +10,7 @@ pub mod contract;
 pub mod events;
 pub mod mail;
 pub mod reminders;
+pub mod secrets;
 pub mod servers;
 pub mod stack;
 pub mod suite;

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::{Account, Answer};
 use crate::servers::{Server, Servers};
-use crate::until;
+use crate::{secrets, until};
 
 /// The name of the sidecar of `tasks` among the parts.
 pub const SIDECAR: &str = "dapr-tasks";
@@ -30,6 +30,8 @@ pub const RECURRENCE: &str = "dapr-recurrence";
 pub const AUDIT: &str = "dapr-audit";
 /// The name of the sidecar of `notifications` among the parts.
 pub const NOTIFICATIONS: &str = "dapr-notifications";
+/// A site whose scripts may ask every stack of the tests.
+pub const SITE: &str = "https://app.example.com";
 /// How long a killed part may take until it is healthy again.
 const BACK: Duration = Duration::from_secs(30);
 /// How long the outbox may take to empty: the sidecar's producer waits for up to ten seconds for an answer of a
@@ -207,6 +209,7 @@ impl Stack {
             .env_remove("DOCKET_DATA_DIR")
             .env_remove("DOCKET_PORT_BASE")
             .env_remove(POSTGRES_VARIABLE)
+            .env("SPIN_VARIABLE_CORS_ORIGINS", SITE)
             .envs(
                 self.servers
                     .as_ref()
@@ -244,15 +247,27 @@ impl Stack {
         Ok(began.elapsed())
     }
 
-    /// Takes the stack down and removes its folder.
+    /// Takes the stack down, reads its logs for what is secret, and removes its folder.
     ///
     /// # Errors
-    /// It does not stop as it should; then its folder is kept.
+    /// It does not stop as it should, or a log tells a secret; then its folder is kept.
     pub async fn finish(mut self) -> Result<()> {
         self.down().await?;
+        self.logs_tell_nothing()?;
         self.release_guard();
         std::fs::remove_dir_all(&self.folder)
             .with_context(|| format!("cannot remove {}", self.folder.display()))
+    }
+
+    /// Reads the logs for what is secret.
+    ///
+    /// # Errors
+    /// They tell something.
+    pub fn logs_tell_nothing(&self) -> Result<()> {
+        secrets::note_stack(&self.data)?;
+        let read = secrets::check_logs(&self.data.logs())?;
+        eprintln!("[{}] {read} bytes of logs tell no secret", self.name);
+        Ok(())
     }
 
     fn release_guard(&mut self) {
@@ -347,6 +362,8 @@ impl Stack {
         let output = self.docket(&["token", "--email", &email]).await?;
         succeeded("token", &output)?;
         let token = String::from_utf8(output.stdout)?.trim().to_owned();
+        secrets::note(&token);
+        secrets::note(&email);
         Account::new(self.http.clone(), self.address(), token)
     }
 

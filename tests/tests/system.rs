@@ -31,12 +31,22 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+#[path = "system/access.rs"]
+mod access;
 #[path = "system/accounts.rs"]
 mod accounts;
 #[path = "system/audit.rs"]
 mod audit;
+#[path = "system/browsers.rs"]
+mod browsers;
+#[path = "system/capabilities.rs"]
+mod capabilities;
 #[path = "system/dead_letters.rs"]
 mod dead_letters;
+#[path = "system/isolation.rs"]
+mod isolation;
+#[path = "system/logs.rs"]
+mod logs;
 #[path = "system/reminders.rs"]
 mod reminders;
 #[path = "system/task_inbox.rs"]
@@ -44,6 +54,10 @@ mod task_inbox;
 #[path = "system/together.rs"]
 mod together;
 
+use access::{
+    components_are_there_for_their_scopes, functions_may_ask_each_other_for_what_policies_say,
+    internal_routes_want_the_apps_own_token, sidecars_want_their_own_token,
+};
 use accounts::{
     a_deleted_account_is_forgotten_everywhere, a_page_of_somebody_else_gets_no_session,
     an_account_from_its_sign_up_to_its_end, an_agent_token_lives_and_is_revoked,
@@ -56,12 +70,19 @@ use audit::{
     tasks_alone_may_ask_for_audit_entries, the_audit_catalogue_knows_every_event,
     the_audit_log_has_every_change_once, the_audit_log_keeps_up, what_was_done_is_undone,
 };
+use isolation::nothing_of_others_is_told_or_changed;
+use logs::no_log_tells_a_secret;
 use reminders::{
     all_day_reminders_follow_the_settings, events_and_jobs_again_change_nothing,
     reminders_fire_at_their_time_once, reminders_follow_their_task,
     the_sweep_fires_what_a_job_missed,
 };
 
+use browsers::{
+    only_configured_sites_may_ask, other_hosts_are_reached_by_tls_alone,
+    what_people_wrote_is_never_a_page,
+};
+use capabilities::components_stay_within_their_worlds;
 use dead_letters::what_a_consumer_cannot_take_waits_for_its_replay;
 use task_inbox::{another_system_changes_tasks, bad_messages_hold_up_nobody};
 use together::{
@@ -122,6 +143,9 @@ fn main() -> ExitCode {
         imports_that_cannot_be_taken_store_nothing,
         the_planner_answers_out_of_its_component,
         components_stay_within_their_worlds,
+        only_configured_sites_may_ask,
+        other_hosts_are_reached_by_tls_alone,
+        what_people_wrote_is_never_a_page,
         sixteen_writers_on_one_account,
         sixteen_writers_on_sixteen_accounts,
         bad_requests_are_refused_and_store_nothing,
@@ -130,6 +154,11 @@ fn main() -> ExitCode {
         internal_routes_are_for_the_sidecar,
         the_sidecar_is_for_its_app,
         another_app_may_nothing,
+        internal_routes_want_the_apps_own_token,
+        functions_may_ask_each_other_for_what_policies_say,
+        sidecars_want_their_own_token,
+        nothing_of_others_is_told_or_changed,
+        components_are_there_for_their_scopes,
         recurrence_may_ask_for_occurrences_alone,
         the_audit_log_has_every_change_once,
         the_audit_log_keeps_up,
@@ -140,6 +169,7 @@ fn main() -> ExitCode {
         the_audit_catalogue_knows_every_event,
         a_restart_keeps_everything,
         two_stacks_side_by_side,
+        no_log_tells_a_secret,
     ])
 }
 
@@ -273,88 +303,6 @@ async fn the_planner_answers_out_of_its_component(suite: &Suite) -> Result<()> {
             asked.elapsed()
         );
     }
-    Ok(())
-}
-
-/// What a function may import of the platform, whatever the versions.
-const PLATFORM: &[&str] = &[
-    "spin:variables/variables",
-    "wasi:cli/environment",
-    "wasi:cli/exit",
-    "wasi:cli/stderr",
-    "wasi:cli/stdin",
-    "wasi:cli/stdout",
-    "wasi:cli/terminal-input",
-    "wasi:cli/terminal-output",
-    "wasi:cli/terminal-stderr",
-    "wasi:cli/terminal-stdin",
-    "wasi:cli/terminal-stdout",
-    "wasi:clocks/monotonic-clock",
-    "wasi:clocks/system-clock",
-    "wasi:clocks/types",
-    "wasi:clocks/wall-clock",
-    "wasi:filesystem/preopens",
-    "wasi:filesystem/types",
-    "wasi:http/client",
-    "wasi:http/types",
-    "wasi:io/error",
-    "wasi:io/poll",
-    "wasi:io/streams",
-    "wasi:random/insecure-seed",
-    "wasi:random/random",
-];
-
-/// What each component may import: nothing that is not listed comes in unseen.
-const WORLDS: [(&str, &[&[&str]]); 7] = [
-    ("accounts", &[PLATFORM]),
-    ("audit", &[PLATFORM]),
-    ("notifications", &[PLATFORM]),
-    ("planner", &[]),
-    ("recurrence", &[PLATFORM]),
-    ("reminders", &[PLATFORM]),
-    (
-        "tasks",
-        &[
-            PLATFORM,
-            &["docket:planner/quick-add", "docket:planner/recurrence"],
-        ],
-    ),
-];
-
-async fn components_stay_within_their_worlds(suite: &Suite) -> Result<()> {
-    let project = suite.stack().await?.project();
-    let mut known: Vec<&str> = WORLDS.iter().map(|(id, _)| *id).collect();
-    for function in project.functions() {
-        let bytes = std::fs::read(project.root().join(&function.source))?;
-        let component = wit_component::decode(&bytes)?;
-        let resolve = component.resolve();
-        let (_, world) = resolve
-            .worlds
-            .iter()
-            .next_back()
-            .context("a component has a world")?;
-        let imports: Vec<String> = world
-            .imports
-            .keys()
-            .map(|key| resolve.name_world_key(key))
-            .map(|name| name.split('@').next().unwrap_or_default().to_owned())
-            .collect();
-        let (_, allowed) = WORLDS
-            .iter()
-            .find(|(id, _)| *id == function.id)
-            .with_context(|| format!("`{}` has no world in this test", function.id))?;
-        known.retain(|id| *id != function.id);
-        let surplus: Vec<&String> = imports
-            .iter()
-            .filter(|import| !allowed.iter().any(|part| part.contains(&import.as_str())))
-            .collect();
-        ensure!(
-            surplus.is_empty(),
-            "`{}` imports {surplus:?} too",
-            function.id
-        );
-    }
-    ensure!(known.is_empty(), "worlds of no component: {known:?}");
     Ok(())
 }
 

@@ -19,6 +19,67 @@ pub(super) fn paths(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// What SECURITY.md claims it says who shows: each row of its tables names a test, and each test that it names exists.
+pub(super) fn claims(tree: &Tree) -> Vec<Finding> {
+    const SECURITY: &str = "SECURITY.md";
+    let mut findings = Vec::new();
+    let Some(text) = tree.text(SECURITY) else {
+        return findings;
+    };
+    let named: Vec<(usize, &str)> = inline_code(text)
+        .into_iter()
+        .filter(|(_, word)| names_a_test(word))
+        .collect();
+    for (line, test) in &named {
+        if !is_a_test(tree, test) {
+            findings.push(Finding::new(
+                SECURITY,
+                *line,
+                format!("there is no test `{test}`"),
+            ));
+        }
+    }
+    let rows = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with("| "));
+    for (index, row) in rows {
+        let is_head = text
+            .lines()
+            .nth(index + 1)
+            .is_some_and(|next| next.starts_with("|-"));
+        let shown = named.iter().any(|(line, _)| *line == index + 1);
+        // What a row says does not hold nobody has to show.
+        if !is_head && !shown && !row.contains("not yet") {
+            findings.push(Finding::new(
+                SECURITY,
+                index + 1,
+                "name the test that shows this",
+            ));
+        }
+    }
+    findings
+}
+
+/// A test's name is a sentence: two underscores at least; or Go's.
+fn names_a_test(word: &str) -> bool {
+    let is_name = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let in_go = word
+        .strip_prefix("Test")
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+    let lower = word.chars().all(|c| !c.is_ascii_uppercase());
+    is_name && (in_go || lower && word.matches('_').count() >= 2)
+}
+
+fn is_a_test(tree: &Tree, name: &str) -> bool {
+    let (in_rust, in_go) = (format!("fn {name}("), format!("func {name}("));
+    tree.texts().any(|(path, text)| match extension(path) {
+        "rs" => text.contains(&in_rust),
+        "go" => text.contains(&in_go),
+        _ => false,
+    })
+}
+
 /// What stands in single backticks outside of fenced blocks, with its line.
 fn inline_code(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
@@ -89,6 +150,33 @@ mod tests {
         ] {
             check_rule(paths, &project(bad), &["README.md:1"]);
         }
+    }
+
+    #[test]
+    fn a_claim_names_a_test_that_exists() {
+        let security = |row: &str| format!("# Security\n\n| who | what |\n|---|---|\n{row}\n");
+        for (row, findings) in [
+            ("| a | b (`nobody_gets_in`) |", &[][..]),
+            ("| a | b (`TestNobodyGetsIn`, `nobody_gets_in`) |", &[]),
+            ("| a | this is not yet so |", &[]),
+            ("| a | b |", &["SECURITY.md:5"]),
+            ("| a | b (`crates/x`) |", &["SECURITY.md:5"]),
+            ("| a | b (`nobody_got_in`) |", &["SECURITY.md:5"]),
+            (
+                "| a | b (`nobody_gets_in`, `TestGone`) |",
+                &["SECURITY.md:5"],
+            ),
+            ("Beside the table `somebody_got_in`.", &["SECURITY.md:5"]),
+        ] {
+            let text = security(row);
+            let files = [
+                ("SECURITY.md", text.as_str()),
+                ("a.rs", "async fn nobody_gets_in() {}"),
+                ("b_test.go", "func TestNobodyGetsIn(t *testing.T) {}"),
+            ];
+            check_rule(claims, &files, findings);
+        }
+        check_rule(claims, &[("README.md", "`nobody_got_in`")], &[]);
     }
 
     #[test]

@@ -171,6 +171,39 @@ pub(super) fn reasons(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Only the host has code that the compiler cannot check, and says of each piece why it is right. (Elsewhere bindings may
+/// be generated that have some.)
+pub(super) fn unsafe_code(tree: &Tree) -> Vec<Finding> {
+    // Put together here, so that this file does not have the word itself.
+    let word = ["un", "safe"].concat();
+    let mut findings = Vec::new();
+    for (path, text) in tree.texts().filter(|(path, _)| extension(path) == "rs") {
+        let mut reasoned = false;
+        for (index, line) in text.lines().enumerate() {
+            let start = line.trim_start();
+            if start.starts_with("//") {
+                reasoned |= start.contains("SAFETY:");
+                continue;
+            }
+            let has = |wanted: &str| {
+                line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .any(|token| token == wanted)
+            };
+            let (has_it, is_allowed) = (has(&word), has(&format!("{word}_code")));
+            let generated = text.contains("wit_bindgen::generate!");
+            if (has_it || is_allowed && !generated) && !path.starts_with("host/") {
+                let message = format!("{word} code is the host's alone");
+                findings.push(Finding::new(path, index + 1, message));
+            } else if has_it && !reasoned {
+                let message = format!("say why {word} code is right: `// SAFETY: …` above it");
+                findings.push(Finding::new(path, index + 1, message));
+            }
+            reasoned = false;
+        }
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::check_rule;
@@ -258,6 +291,39 @@ mod tests {
         check_rule(machine_paths, &[("a.md", &bad)], &["a.md:1"]);
         let good = "/api/work/x, functions/work/src, https://example.com/work/x, /tmp/x";
         check_rule(machine_paths, &[("a.md", good)], &[]);
+    }
+
+    #[test]
+    fn only_the_host_is_trusted_beyond_the_compiler() {
+        let word = ["un", "safe"].concat();
+        let code = format!("{word} {{ read(p) }}\n");
+        let reasoned = format!("// SAFETY: p is aligned.\n{code}");
+        check_rule(unsafe_code, &[("host/src/a.rs", &reasoned)], &[]);
+        check_rule(
+            unsafe_code,
+            &[("host/src/a.rs", &code)],
+            &["host/src/a.rs:1"],
+        );
+        let stale = format!("// SAFETY: p is aligned.\nlet x = 1;\n{code}");
+        check_rule(
+            unsafe_code,
+            &[("host/src/a.rs", &stale)],
+            &["host/src/a.rs:3"],
+        );
+        check_rule(
+            unsafe_code,
+            &[("cli/src/a.rs", &reasoned)],
+            &["cli/src/a.rs:2"],
+        );
+        let allowed = format!("#![allow({word}_code, reason = \"x\")]\n");
+        check_rule(unsafe_code, &[("host/src/a.rs", &allowed)], &[]);
+        check_rule(
+            unsafe_code,
+            &[("crates/a/src/a.rs", &allowed)],
+            &["crates/a/src/a.rs:1"],
+        );
+        let prose = format!("// {word} is a word\nlet not_{word} = 1;\n");
+        check_rule(unsafe_code, &[("cli/src/a.rs", &prose)], &[]);
     }
 
     #[test]

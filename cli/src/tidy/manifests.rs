@@ -222,6 +222,62 @@ pub(super) fn outbound_hosts(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// A function is given nothing of the host but its sidecar, its own variables and what it is composed of; a secret only
+/// if it bears the function's name.
+pub(super) fn grants(tree: &Tree) -> Vec<Finding> {
+    const GRANTS: [&str; 5] = [
+        "allowed_outbound_hosts",
+        "build",
+        "dependencies",
+        "source",
+        "variables",
+    ];
+    let mut findings = Vec::new();
+    let Some((text, spin)) = spin(tree, &mut findings) else {
+        return findings;
+    };
+    for (id, component) in components(&spin) {
+        let keys = component.as_table().into_iter().flat_map(Table::keys);
+        for key in keys.filter(|key| !GRANTS.contains(&key.as_str())) {
+            let line = line_of(text, &format!("[component.{id}]"));
+            let message = format!("`{id}` may not have `{key}`");
+            findings.push(Finding::new(SPIN, line, message));
+        }
+        let values = component.get("variables").and_then(Value::as_table);
+        let own = format!("{}_", id.replace('-', "_"));
+        for value in values.into_iter().flat_map(Table::values) {
+            let value = value.as_str().unwrap_or("");
+            let foreign =
+                templates(value).find(|name| is_secret(&spin, name) && !name.starts_with(&own));
+            if let Some(name) = foreign {
+                let lines = text.lines().enumerate();
+                // The declaration has no braces.
+                let line = lines
+                    .skip(line_of(text, &format!("[component.{id}]")))
+                    .find(|(_, line)| line.contains(value))
+                    .map_or(1, |(index, _)| index + 1);
+                let message = format!("`{name}` is a secret of another than `{id}`");
+                findings.push(Finding::new(SPIN, line, message));
+            }
+        }
+    }
+    findings
+}
+
+/// The variables that a value is made of.
+fn templates(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split("{{")
+        .skip(1)
+        .filter_map(|rest| rest.split("}}").next())
+        .map(str::trim)
+}
+
+fn is_secret(spin: &Table, variable: &str) -> bool {
+    let declared = spin.get("variables").and_then(|all| all.get(variable));
+    declared.and_then(|one| one.get("secret")?.as_bool()) == Some(true)
+}
+
 /// What Dapr's files call an app is one.
 pub(super) fn scopes(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -515,6 +571,39 @@ command = "cargo build --package two-words --target wasm32-wasip2 --release"
         for host in ["*://*:*", "{{ tasks_dapr_url }}", "http://example.com"] {
             let bad = changed("[\"{{ two_words_dapr_url }}\"]", &format!("[\"{host}\"]"));
             check_rule(outbound_hosts, &[(SPIN, &bad)], &["spin.toml:12"]);
+        }
+    }
+
+    #[test]
+    fn a_function_is_given_no_more_than_it_needs() {
+        const VARIABLES: &str = "\n[component.two-words.variables]\n";
+        const SECRETS: &str = "\n[variables.two_words_token]\nsecret = true\n[variables.tasks_token]\nsecret = true\n\
+                               [variables.shared]\ndefault = \"x\"\n";
+        for good in [
+            "a = \"{{ two_words_token }}\"\n",
+            "a = \"{{shared}} {{ two_words_token }}\"\n",
+            "a = \"tasks_token\"\n",
+        ] {
+            let spin = format!("{GOOD}{VARIABLES}{good}{SECRETS}");
+            check_rule(grants, &[(SPIN, &spin)], &[]);
+        }
+        for bad in [
+            "a = \"{{ tasks_token }}\"\n",
+            "a = \"{{shared}}{{tasks_token}}\"\n",
+        ] {
+            let spin = format!("{GOOD}{VARIABLES}{bad}{SECRETS}");
+            check_rule(grants, &[(SPIN, &spin)], &["spin.toml:17"]);
+        }
+        for bad in [
+            "files = [\"secret\"]\n",
+            "environment = { A = \"b\" }\n",
+            "key_value_stores = [\"default\"]\n",
+        ] {
+            let spin = changed(
+                "allowed_outbound_hosts",
+                &format!("{bad}allowed_outbound_hosts"),
+            );
+            check_rule(grants, &[(SPIN, &spin)], &["spin.toml:10"]);
         }
     }
 

@@ -118,23 +118,26 @@ impl Tree {
 type Rule = (&'static str, fn(&Tree) -> Vec<Finding>);
 
 /// Every rule.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 19] = [
     ("headers", files::headers),
     ("component owners", files::owners),
     ("shell options", files::shell_options),
     ("nothing built", files::nothing_built),
     ("machine paths", files::machine_paths),
     ("reasons", files::reasons),
+    ("unsafe code", files::unsafe_code),
     ("versions", manifests::versions),
     ("names", manifests::names),
     ("routes", manifests::routes),
     ("dependencies", manifests::dependencies),
     ("outbound hosts", manifests::outbound_hosts),
+    ("grants", manifests::grants),
     ("scopes", manifests::scopes),
     ("configurations", manifests::configurations),
     ("documents", documents::paths),
     ("engines", engines::alike),
     ("secrets", engines::secrets),
+    ("claims", documents::claims),
 ];
 
 /// How many rules there are.
