@@ -173,7 +173,7 @@ pub(super) fn reasons(tree: &Tree) -> Vec<Finding> {
 
 /// Only the host has code that the compiler cannot check, and says of each piece why it is right. (Elsewhere bindings may
 /// be generated that have some.)
-pub(super) fn unsafe_code(tree: &Tree) -> Vec<Finding> {
+pub(super) fn unchecked_code(tree: &Tree) -> Vec<Finding> {
     // Put together here, so that this file does not have the word itself.
     let word = ["un", "safe"].concat();
     let mut findings = Vec::new();
@@ -298,32 +298,32 @@ mod tests {
         let word = ["un", "safe"].concat();
         let code = format!("{word} {{ read(p) }}\n");
         let reasoned = format!("// SAFETY: p is aligned.\n{code}");
-        check_rule(unsafe_code, &[("host/src/a.rs", &reasoned)], &[]);
+        check_rule(unchecked_code, &[("host/src/a.rs", &reasoned)], &[]);
         check_rule(
-            unsafe_code,
+            unchecked_code,
             &[("host/src/a.rs", &code)],
             &["host/src/a.rs:1"],
         );
         let stale = format!("// SAFETY: p is aligned.\nlet x = 1;\n{code}");
         check_rule(
-            unsafe_code,
+            unchecked_code,
             &[("host/src/a.rs", &stale)],
             &["host/src/a.rs:3"],
         );
         check_rule(
-            unsafe_code,
+            unchecked_code,
             &[("cli/src/a.rs", &reasoned)],
             &["cli/src/a.rs:2"],
         );
         let allowed = format!("#![allow({word}_code, reason = \"x\")]\n");
-        check_rule(unsafe_code, &[("host/src/a.rs", &allowed)], &[]);
+        check_rule(unchecked_code, &[("host/src/a.rs", &allowed)], &[]);
         check_rule(
-            unsafe_code,
+            unchecked_code,
             &[("crates/a/src/a.rs", &allowed)],
             &["crates/a/src/a.rs:1"],
         );
         let prose = format!("// {word} is a word\nlet not_{word} = 1;\n");
-        check_rule(unsafe_code, &[("cli/src/a.rs", &prose)], &[]);
+        check_rule(unchecked_code, &[("cli/src/a.rs", &prose)], &[]);
     }
 
     #[test]

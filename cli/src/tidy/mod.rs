@@ -125,7 +125,7 @@ const RULES: [Rule; 19] = [
     ("nothing built", files::nothing_built),
     ("machine paths", files::machine_paths),
     ("reasons", files::reasons),
-    ("unsafe code", files::unsafe_code),
+    ("unchecked code", files::unchecked_code),
     ("versions", manifests::versions),
     ("names", manifests::names),
     ("routes", manifests::routes),

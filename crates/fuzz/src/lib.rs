@@ -37,12 +37,13 @@ fn run_within<S: Strategy>(limit: Duration, what: &str, inputs: S, check: impl F
     let time = given.map_or(USUAL, Duration::from_secs);
     let began = Instant::now();
     let (tried, slowest) = (Cell::new(0_u64), Cell::new(Duration::ZERO));
-    let mut runner = TestRunner::new(Config {
-        cases: STRIDE,
-        failure_persistence: None,
-        ..Config::default()
-    });
     while began.elapsed() < time {
+        // A runner counts up to its number of cases once in its life.
+        let mut runner = TestRunner::new(Config {
+            cases: STRIDE,
+            failure_persistence: None,
+            ..Config::default()
+        });
         let outcome = runner.run(&inputs, |input| {
             let began = Instant::now();
             check(input);
@@ -76,7 +77,9 @@ pub fn texts(
             .into_iter()
             .fold(text.to_owned(), |text, edit| edit.of(&text))
     });
-    prop_oneof![2 => soup, 3 => edited, 1 => any::<String>()]
+    // (`any::<String>()` would go through a regular expression, a hundred times slower.)
+    let noise = vec(any::<char>(), 0..40).prop_map(String::from_iter);
+    prop_oneof![2 => soup, 3 => edited, 1 => noise]
 }
 
 /// A word, or something that is none.
@@ -175,7 +178,7 @@ mod tests {
             seen.borrow_mut().insert(text);
         });
         let seen = seen.into_inner();
-        assert!(seen.len() > STRIDE as usize / 2, "{}", seen.len());
+        assert!(seen.len() > STRIDE as usize * 4, "{}", seen.len());
         assert!(seen.iter().any(|text| text.contains("wordword")));
         assert!(seen.iter().any(|text| text.contains("good")));
     }

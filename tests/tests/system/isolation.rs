@@ -217,11 +217,17 @@ async fn attack(stranger: &Account, victim: &Victim, document: &Value) -> Result
             for question in victim.questions(path, &named("query"))? {
                 for body in &bodies {
                     let url = format!("{target}?{question}");
-                    let mut request = stranger.request(method.clone(), url.trim_end_matches('?'));
-                    if !body.is_null() {
-                        request = request.json(body);
-                    }
-                    let answer = Answer::of(request).await?;
+                    let url = url.trim_end_matches('?');
+                    let asked = async || {
+                        let mut request = stranger.request(method.clone(), url);
+                        if !body.is_null() {
+                            request = request.json(body);
+                        }
+                        // A sidecar that has just started may not be known to the others yet.
+                        let answer = Answer::of(request).await?;
+                        Ok((answer.status != 503).then_some(answer))
+                    };
+                    let answer = until(url, Duration::from_secs(20), asked).await?;
                     tried += 1;
                     let what = || format!("{method} {url} {body}: {answer}");
                     // What the path names is not there; a tag is one's own, and has no tasks.
