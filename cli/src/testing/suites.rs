@@ -41,7 +41,7 @@ pub enum Suite {
 
 impl Suite {
     /// All of them, in the order that they run.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tidy,
         Self::Lint,
         Self::Unit,
