@@ -1648,7 +1648,7 @@ async fn two_stacks_side_by_side(suite: &Suite) -> Result<()> {
     let second = Stack::start("second").await?;
     let here = first.account("twin").await?;
     let there = second.account("twin").await?;
-    assert_eq!(here.id, there.id);
+    assert_ne!(here.id, there.id);
     let task = here.create(&json!({ "title": "only here" })).await?;
     assert_eq!(there.page("status=all").await?.total, 0);
     there.create(&json!({ "title": "only there" })).await?;

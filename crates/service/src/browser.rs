@@ -103,12 +103,12 @@ fn origin(text: &str) -> Result<HeaderValue, NoOrigin> {
         .or_else(|| text.strip_prefix("http://"))
         .ok_or_else(wrong)?;
     let authority: Authority = host.parse().map_err(|_| wrong())?;
+    let port = host.strip_prefix(authority.host()).unwrap_or(host);
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
     let plain = !host.contains('@')
         && !authority.host().is_empty()
         && host.chars().all(|c| !c.is_ascii_uppercase() && c != '*')
-        && authority
-            .port()
-            .is_none_or(|port| port.as_str().parse::<u16>().is_ok());
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
     if plain {
         HeaderValue::from_str(text).map_err(|_| wrong())
     } else {

@@ -1,3 +1,5 @@
+// A secrets file that changes, is damaged, and is read by many.
+
 package filesecrets
 
 import (

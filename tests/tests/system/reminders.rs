@@ -224,8 +224,10 @@ pub async fn events_and_jobs_again_change_nothing(suite: &Suite) -> Result<()> {
     let records = events::collect(&stack.brokers(), &query).await?;
     let path = "/internal/reminders/task-events";
     for record in records.iter().chain(records.iter().rev()) {
-        let answer: Value = ask(stack, &ian, path, &record.body).await?;
-        assert_eq!(answer, json!({ "status": "SUCCESS" }));
+        let together = json!({ "entries": [{ "entryId": "0", "event": record.body }] });
+        let answer: Value = ask(stack, &ian, path, &together).await?;
+        let taken = json!({ "statuses": [{ "entryId": "0", "status": "SUCCESS" }] });
+        assert_eq!(answer, taken);
     }
     let wake = json!({ "account": ian.id, "task_id": task.id });
     for _ in 0..3 {
