@@ -184,7 +184,7 @@ func (s *stack) testMetadata(t *testing.T) {
 	if version := strings.TrimSpace(string(output)); status != 200 || metadata.RuntimeVersion != version || !strings.HasPrefix(version, "1.") {
 		t.Fatalf("metadata: %d %s; --version: %q", status, body, version)
 	}
-	if len(metadata.Components) != 6 || len(metadata.Subscriptions) != 1 {
+	if len(metadata.Components) != 6 || len(metadata.Subscriptions) != 2 {
 		t.Fatalf("loaded: %s", body)
 	}
 	if status, _ := s.call(t, http.MethodGet, "/v1.0/healthz/outbound", nil); status != 204 {

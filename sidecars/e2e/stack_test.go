@@ -79,7 +79,8 @@ func startStack(t testing.TB) *stack {
 	s.broker = address(0)
 	s.start(t, "docket-broker", nil,
 		"--listen", s.broker, "--data-dir", s.path("broker"),
-		"--topic", "task-events:8", "--topic", "task-events-dead:1", "--topic", "probe:1")
+		"--topic", "task-events:8", "--topic", "task-events-dead:1", "--topic", "probe:1",
+		"--topic", "accounts:8", "--topic", "accounts-dead:1")
 	s.start(t, "docket-sentry", []string{"NAMESPACE=default"},
 		"--trust-domain", trustDomain, "--issuer-credentials", s.path("secrets"),
 		"--config", s.path("local.yaml"), "--listen-address", "127.0.0.1", "--port", port(1),
