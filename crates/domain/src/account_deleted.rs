@@ -65,6 +65,7 @@ impl CloudEvent for AccountDeleted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden;
 
     fn sample() -> AccountDeleted {
         AccountDeleted {
@@ -75,21 +76,7 @@ mod tests {
 
     #[test]
     fn the_event_is_as_its_golden_file() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/golden/accounts/account-deleted.json"
-        );
-        let event = sample().cloud_event();
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
-            let text = format!("{}\n", serde_json::to_string_pretty(&event).unwrap());
-            std::fs::write(path, text).unwrap();
-        }
-        let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        assert_eq!(
-            event, golden,
-            "if the change is meant, run the test with UPDATE_GOLDEN=1"
-        );
+        golden::compare("accounts/account-deleted.json", &sample().cloud_event());
     }
 
     #[test]

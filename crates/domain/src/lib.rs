@@ -17,6 +17,8 @@ pub mod event;
 pub mod find;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod golden;
 pub mod idempotency;
 pub mod ids;
 pub mod inbox;

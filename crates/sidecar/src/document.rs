@@ -38,13 +38,23 @@ impl<V: Serialize> Document<V> {
     /// # Errors
     /// The value is not JSON: a map with keys that are no strings.
     pub fn write(&self) -> Result<Operation, Error> {
-        Operation::guarded(self.key.clone(), &self.value, self.etag.clone()).map_err(|error| {
-            Error::Malformed {
-                call: "state transaction",
-                detail: error.to_string(),
-            }
-        })
+        guarded(self.key.clone(), &self.value, self.etag.clone())
     }
+}
+
+/// The writing of a document that is not there yet.
+///
+/// # Errors
+/// The value is not JSON: a map with keys that are no strings.
+pub fn creation<V: Serialize>(key: String, value: &V) -> Result<Operation, Error> {
+    guarded(key, value, None)
+}
+
+fn guarded<V: Serialize>(key: String, value: &V, etag: Option<Etag>) -> Result<Operation, Error> {
+    Operation::guarded(key, value, etag).map_err(|error| Error::Malformed {
+        call: "state transaction",
+        detail: error.to_string(),
+    })
 }
 
 impl<T: Transport> Sidecar<T> {

@@ -14,7 +14,7 @@ mod secrets;
 mod state;
 mod transport;
 
-pub use document::Document;
+pub use document::{Document, creation};
 pub use jobs::Job;
 pub use pubsub::Message;
 pub use state::{Entry, Etag, Item, Operation};
@@ -78,6 +78,11 @@ impl Error {
     pub fn is_too_large(&self) -> bool {
         let too_large = |source: &TransportError| matches!(source, TransportError::TooLarge(_));
         matches!(self, Self::Transport { source, .. } if too_large(source))
+    }
+
+    /// Whether a transaction was refused: others have written since what it rests on was read, if nothing worse.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "ERR_STATE_TRANSACTION")
     }
 }
 

@@ -8,13 +8,13 @@ use docket_domain::account::address::Address;
 use docket_domain::account::{Account, digest};
 use docket_domain::{AccountId, FieldErrorCode};
 use docket_service::{Problem, Runtime};
-use docket_sidecar::{Document, Sidecar};
+use docket_sidecar::{Document, Sidecar, creation};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use crate::app::Place;
 use crate::letter::{self, Letter};
-use crate::store::{Store, creation};
+use crate::store::Store;
 
 /// What a link is good for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

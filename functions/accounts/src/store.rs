@@ -6,7 +6,6 @@ use docket_domain::account::{Account, account_key};
 use docket_domain::{AccountId, Instant};
 use docket_service::{Code, Problem, Runtime};
 use docket_sidecar::{Document, Error, Operation, Sidecar};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::time::Duration;
@@ -114,7 +113,7 @@ impl<R: Runtime> Store<R> {
         let mut round = 0;
         loop {
             match attempt().await {
-                Err(Failed::Sidecar(error)) if is_conflict(&error) && round < TRIES => round += 1,
+                Err(Failed::Sidecar(error)) if error.is_conflict() && round < TRIES => round += 1,
                 done => return Ok(done?),
             }
             self.runtime.pause(PAUSE * round).await;
@@ -206,18 +205,6 @@ pub fn writing(document: &Document<Option<Session>>, now: Instant) -> Result<Ope
         .as_ref()
         .map_or(1, |session| session.seconds_left(now));
     Ok(document.write()?.expiring(left))
-}
-
-/// The writing of a document that is not there yet.
-pub fn creation<V: Serialize>(key: String, value: &V) -> Result<Operation, Error> {
-    Operation::guarded(key, value, None).map_err(|error| Error::Malformed {
-        call: "state transaction",
-        detail: error.to_string(),
-    })
-}
-
-fn is_conflict(error: &Error) -> bool {
-    matches!(error, Error::Refused { code, .. } if code == "ERR_STATE_TRANSACTION")
 }
 
 pub fn unknown() -> Problem {

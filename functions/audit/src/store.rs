@@ -6,7 +6,7 @@ use docket_domain::audit::{
 };
 use docket_domain::{AccountId, Event, Instant, TaskId};
 use docket_service::Runtime;
-use docket_sidecar::{Document, Error, Operation, Sidecar};
+use docket_sidecar::{Document, Error, Operation, Sidecar, creation};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -77,10 +77,10 @@ impl<R: Runtime> Store<R> {
         }
         let mut operations = vec![log.write()?];
         for (number, entries) in &added.pages {
-            operations.push(sealed(page_key(account, *number), entries)?);
+            operations.push(creation(page_key(account, *number), entries)?);
         }
         for (number, spans) in &added.directory {
-            operations.push(sealed(directory_key(account, *number), spans)?);
+            operations.push(creation(directory_key(account, *number), spans)?);
         }
         operations.extend(self.index(account, &added).await?);
         self.sidecar.transact(STATE, &operations).await
@@ -98,7 +98,7 @@ impl<R: Runtime> Store<R> {
         for ((task, pages), mut index) in tasks.into_iter().zip(indexes) {
             for page in pages {
                 if let Some((number, full)) = index.value.note(page) {
-                    operations.push(sealed(task_pages_key(account, task, number), &full)?);
+                    operations.push(creation(task_pages_key(account, task, number), &full)?);
                 }
             }
             operations.push(index.write()?);
@@ -331,12 +331,4 @@ impl<R: Runtime> Store<R> {
     async fn log(&self, account: &AccountId) -> Result<Document<Log>, Error> {
         self.sidecar.document(STATE, log_key(account)).await
     }
-}
-
-/// The writing of a page that is not there yet and never changes.
-fn sealed<T: serde::Serialize>(key: String, page: &T) -> Result<Operation, Error> {
-    Operation::guarded(key, page, None).map_err(|error| Error::Malformed {
-        call: "state transaction",
-        detail: error.to_string(),
-    })
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::agenda::Agenda;
 use crate::letter::{self, Letter};
-use crate::store::{Loaded, Store, is_conflict};
+use crate::store::{Loaded, Store};
 use lease::Lease;
 
 /// The output binding. It is there if `cargo docket up` was given a mail server.
@@ -154,7 +154,7 @@ impl<R: Runtime> Post<R> {
                 && let Err(error) = self.store.transact(&[removal]).await
             {
                 undone = undone.or(Some(place));
-                if !is_conflict(&error) {
+                if !error.is_conflict() {
                     return Err(error);
                 }
             }
@@ -167,7 +167,7 @@ impl<R: Runtime> Post<R> {
         if after != reached {
             watermark.value = Some(after);
             match self.store.write(&watermark).await {
-                Err(error) if !is_conflict(&error) => return Err(error),
+                Err(error) if !error.is_conflict() => return Err(error),
                 _another_sweep_was_faster => {}
             }
         }

@@ -338,17 +338,12 @@ impl<R: Runtime> Store<R> {
 
     /// Whether a change that failed is to be tried again; if so, after a pause.
     pub async fn goes_on(&self, error: &Error, round: u32) -> bool {
-        let goes_on = is_conflict(error) && round < TRIES;
+        let goes_on = error.is_conflict() && round < TRIES;
         if goes_on {
             self.runtime.pause(PAUSE * (round + 1)).await;
         }
         goes_on
     }
-}
-
-/// Whether a transaction was refused: others have written since what it rests on was read, if nothing worse.
-pub fn is_conflict(error: &Error) -> bool {
-    matches!(error, Error::Refused { code, .. } if code == "ERR_STATE_TRANSACTION")
 }
 
 fn content(data: &Data) -> Content {

@@ -12,7 +12,7 @@ use docket_domain::command::Field;
 use docket_domain::{AccountId, Instant};
 use docket_service::serve::log_background;
 use docket_service::{Code, Json, Problem, Runtime};
-use docket_sidecar::{Document, Error, Operation};
+use docket_sidecar::{Document, Error, Operation, creation};
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use serde::Serialize;
@@ -24,7 +24,7 @@ use crate::client::Client;
 use crate::issuer::Keys;
 use crate::mails::Purpose;
 use crate::password::{self, Verified};
-use crate::store::{Change, creation, writing};
+use crate::store::{Change, writing};
 
 /// Makes an account, and signs its owner in.
 pub(super) async fn sign_up<R: Runtime>(

@@ -6,7 +6,7 @@ use docket_sidecar::{Document, Error};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::store::{Store, is_conflict};
+use crate::store::Store;
 
 /// The state key.
 const KEY: &str = "mail-lease";
@@ -62,7 +62,7 @@ impl<R: Runtime> Lease<R> {
                 });
                 match self.store.write(&document).await {
                     Ok(()) => self.until = until,
-                    Err(error) if is_conflict(&error) => {}
+                    Err(error) if error.is_conflict() => {}
                     Err(error) => return Err(error),
                 }
                 continue;

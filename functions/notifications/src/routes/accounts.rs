@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use docket_api::notifications::{AccountMail, Taken};
-use docket_api::reminders::NewSettings;
+use docket_api::reminders::{APP, NewSettings, SETTINGS, SettingsTaken};
 use docket_domain::FieldErrorCode;
 use docket_domain::account_deleted::AccountDeleted;
 use docket_domain::mail::AccountLetter;
@@ -11,7 +11,6 @@ use docket_domain::preferences::is_address;
 use docket_service::serve::log_background;
 use docket_service::{Delivered, Internal, Json, Problem, Runtime, Verdict};
 
-use super::preferences::tell_reminders;
 use super::unavailable;
 use crate::App;
 use crate::post::SMTP;
@@ -27,7 +26,8 @@ pub(super) async fn settings<R: Runtime>(
 ) -> Result<Answer<Taken>, Problem> {
     let stored = app.store.set(&new.account, new.settings).await;
     stored.map_err(unavailable)?;
-    tell_reminders(&app, &new.account, new.settings).await?;
+    let told = app.others.invoke::<SettingsTaken>(APP, SETTINGS, &new);
+    told.await.map_err(unavailable)?;
     Ok(Answer(Taken { taken: true }))
 }
 

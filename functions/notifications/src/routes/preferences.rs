@@ -3,9 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use docket_api::accounts::{self, ADDRESS, Address, AskAddress};
-use docket_api::reminders::{APP, NewSettings, SETTINGS, SettingsTaken};
 use docket_domain::preferences::{Preferences, PreferencesInput};
-use docket_domain::reminders::Settings;
 use docket_domain::{AccountId, FieldErrorCode};
 use docket_service::{Caller, Code, Json, Problem, Runtime};
 use docket_sidecar::Error;
@@ -54,20 +52,6 @@ async fn verified_address<R: Runtime>(
         Err(Error::Refused { status, .. }) if status == StatusCode::NOT_FOUND => Ok(None),
         Err(error) => Err(unavailable(error)),
     }
-}
-
-/// Tells `reminders` where an account is and when its day begins.
-pub(super) async fn tell_reminders<R: Runtime>(
-    app: &App<R>,
-    account: &AccountId,
-    settings: Settings,
-) -> Result<(), Problem> {
-    let settings = NewSettings {
-        account: account.clone(),
-        settings,
-    };
-    let told = app.others.invoke::<SettingsTaken>(APP, SETTINGS, &settings);
-    told.await.map(drop).map_err(unavailable)
 }
 
 async fn store<R: Runtime>(
