@@ -8,9 +8,9 @@
 //! free. What nobody delivered, the sweep does. So an event may be published twice, but never before an earlier one of
 //! its account. For the same reason a call has one event of an account at most: see [`Outbox::publish`].
 //!
-//! A slot may have thousands of events, and each waits for the one before. So a batch takes a turn of some milliseconds and
-//! leaves the rest to the next one, as far as others wait too; a slot that takes longer is shortened in the state by what
-//! is published; and nobody goes on for so long that the host would end him: the next request takes over, or the sweep.
+//! A slot may have thousands of events, and each waits for the one before. So a batch takes a turn, which ends as soon as
+//! another account waits, and leaves the rest to the next one; a slot that takes longer is shortened in the state by what is
+//! published; and nobody goes on for so long that the host would end him: the next request takes over, or the sweep.
 
 use docket_domain::event::{TASK_EVENTS, TASK_UPDATES};
 use docket_domain::outbox::{SLOTS, Slot, Taken, slot_key};
@@ -43,7 +43,7 @@ const GATHER: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// How many bytes the events of one call have at most, unless a single one has more.
 const EVENT_BYTES: usize = 2 * 1024 * 1024;
-/// How long a batch publishes before others have their turn.
+/// How long a batch publishes at most, whoever waits.
 const TURN: Duration = Duration::from_millis(100);
 /// How old the first slot of an account that somebody delivers may become before he shortens or renews it: less than
 /// the grace time, so that the sweep leaves the account to him.
@@ -128,7 +128,8 @@ impl<R: Runtime> Outbox<R> {
             }
         };
         while let Some(batch) = attending.next() {
-            match self.deliver_batch(chains(batch)).await {
+            let others_wait = |accounts: &HashSet<AccountId>| self.others_wait(accounts);
+            match self.deliver_batch(chains(batch), others_wait).await {
                 Ok(delivered) => self.look_again(delivered),
                 // Nothing is lost: the slots stay taken, and the sweep finds them.
                 Err(error) => {
@@ -173,10 +174,22 @@ impl<R: Runtime> Outbox<R> {
         all.held.extend(blocked);
     }
 
-    /// Publishes and frees what of the chains can be within a turn.
-    async fn deliver_batch(&self, chains: Vec<Vec<Held>>) -> Result<Delivered, Error> {
+    /// Whether somebody waits whose account is not among these.
+    fn others_wait(&self, accounts: &HashSet<AccountId>) -> bool {
+        let queue = self.queue();
+        let mut waiting = queue.waiting.iter();
+        waiting.any(|held| !accounts.contains(&held.entry.account))
+    }
+
+    /// Publishes and frees what of the chains can be within a turn; `others_wait` tells whether somebody else than these
+    /// accounts waits for the next one.
+    async fn deliver_batch(
+        &self,
+        chains: Vec<Vec<Held>>,
+        others_wait: impl Fn(&HashSet<AccountId>) -> bool,
+    ) -> Result<Delivered, Error> {
         let (ready, blocked) = self.ready(chains).await?;
-        let published = self.publish(&ready).await?;
+        let published = self.publish(&ready, others_wait).await?;
         let (done, left): (Vec<_>, Vec<_>) = ready
             .into_iter()
             .map(|chain| split(chain, published))
@@ -235,8 +248,14 @@ impl<R: Runtime> Outbox<R> {
     ///
     /// A call has one event of an account, and the next leaves when that call was answered. Dapr's producer has several
     /// requests under way: when a broker dies, it may put down messages of one after those of a later one.
-    async fn publish(&self, chains: &[Vec<Held>]) -> Result<usize, Error> {
+    async fn publish(
+        &self,
+        chains: &[Vec<Held>],
+        others_wait: impl Fn(&HashSet<AccountId>) -> bool,
+    ) -> Result<usize, Error> {
         let began = self.runtime.elapsed();
+        let firsts = chains.iter().filter_map(|chain| chain.first());
+        let accounts = firsts.map(|held| held.entry.account.clone()).collect();
         let mut chains: Vec<_> = chains
             .iter()
             .map(|chain| chain.iter().flat_map(|held| &held.entry.events))
@@ -249,7 +268,7 @@ impl<R: Runtime> Outbox<R> {
             }
             self.publish_together(&round).await?;
             published += 1;
-            if self.runtime.elapsed() >= began + TURN {
+            if self.runtime.elapsed() >= began + TURN || others_wait(&accounts) {
                 return Ok(published);
             }
         }
@@ -472,7 +491,8 @@ impl<R: Runtime> Outbox<R> {
             if batch.is_empty() {
                 break;
             }
-            match self.deliver_batch(self::chains(batch)).await {
+            // Who waits otherwise is served by another request, at the same time.
+            match self.deliver_batch(self::chains(batch), |_| false).await {
                 Ok(delivered) => {
                     freed += delivered.freed;
                     put_back(&mut waiting, delivered.left);
