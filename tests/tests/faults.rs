@@ -5,10 +5,8 @@ use anyhow::{Context as _, Result, ensure};
 use docket_cli::dead_letters;
 use docket_cli::events::{self, Query};
 use docket_cli::inbox::{self, Proof};
-use docket_cli::stack::engine::Kind;
 use docket_cli::stack::process::Identity;
 use docket_cli::stack::secrets;
-use docket_cli::testing::suites::ENGINE_VARIABLE;
 use docket_domain::AccountId;
 use docket_domain::event::TASK_EVENTS;
 use docket_domain::outbox::SLOTS;
@@ -40,15 +38,6 @@ use notifications::every_reminder_is_in_the_inbox_once;
 use reminders::{parts_are_killed_while_reminders_fire, reminders_due_while_everything_was_down};
 
 fn main() -> ExitCode {
-    if std::env::var(ENGINE_VARIABLE).is_ok_and(|engine| engine == Kind::Cluster.to_string()) {
-        // What is another thing there: brokers and databases that die, and the order of what they take.
-        return suite::main(tests![
-            any_process_is_killed_while_eight_write,
-            every_series_goes_on_once,
-            the_audit_log_has_all_whatever_is_killed,
-            messages_are_carried_out_once,
-        ]);
-    }
     suite::main(tests![
         any_process_is_killed_while_eight_write,
         every_series_goes_on_once,

@@ -31,7 +31,7 @@ pub enum Suite {
     System,
     /// A whole stack whose parts are killed
     Faults,
-    /// What is particular about a real Kafka and a real PostgreSQL, and that nothing is lost when they are killed
+    /// Both on a real Kafka and a real PostgreSQL, which are killed too, and what is particular about these
     Cluster,
     /// A smoke run of the bench
     Bench,
@@ -83,7 +83,9 @@ impl Suite {
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, &[self.name()], Kind::Embedded).await,
-            Self::Cluster => on_stacks(project, &["cluster", "faults"], Kind::Cluster).await,
+            Self::Cluster => {
+                on_stacks(project, &["cluster", "system", "faults"], Kind::Cluster).await
+            }
             Self::Bench => smoke(project).await,
             Self::Tour => tour(project).await,
         }
