@@ -177,7 +177,9 @@ pub async fn measure(
                 let (of_api, of_raw) = compare(options, clients, batch, change).await?;
                 report.compare("batch of 50", clients, &of_api, &of_raw);
             }
-            Figure::Events | Figure::Cost | Figure::All => bail!("{figure} is measured elsewhere"),
+            Figure::Events | Figure::Reminders | Figure::Cost | Figure::All => {
+                bail!("{figure} is measured elsewhere")
+            }
         }
     }
     Ok(())

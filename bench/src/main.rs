@@ -3,10 +3,13 @@
 //! Rounds of the one and of the other take turns, so that whatever else the machine does meanwhile hits both.
 
 mod api;
+mod arrivals;
 mod cost;
+mod dapr_outbox;
 mod events;
 mod figures;
 mod raw;
+mod reminders;
 mod report;
 
 use anyhow::{Context as _, Result};
@@ -47,6 +50,7 @@ async fn bench(options: &Options) -> Result<()> {
         eprintln!("{:>12} {figure}", "measuring");
         let done = match figure {
             Figure::Events => events::measure(&api, &stack, options, &mut report).await,
+            Figure::Reminders => reminders::measure(&api, &stack, options, &mut report).await,
             Figure::Cost => cost::measure(&api, options, &mut report).await,
             Figure::All => Ok(()),
             other => figures::measure(other, &api, &raw, options, &mut report).await,

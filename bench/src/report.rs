@@ -115,6 +115,7 @@ pub struct Report {
     load: f64,
     compared: Vec<Compared>,
     events: Vec<Alone>,
+    late: Vec<Alone>,
     cost: Vec<Cost>,
 }
 
@@ -132,6 +133,7 @@ impl Report {
                 .unwrap_or_default(),
             compared: Vec::new(),
             events: Vec::new(),
+            late: Vec::new(),
             cost: Vec::new(),
         }
     }
@@ -157,6 +159,14 @@ impl Report {
     /// Adds a figure of the events.
     pub fn event(&mut self, name: &str, samples: &Samples) {
         self.events.push(Alone {
+            name: name.to_owned(),
+            summary: samples.summary(),
+        });
+    }
+
+    /// Adds a figure of how late something was.
+    pub fn late(&mut self, name: &str, samples: &Samples) {
+        self.late.push(Alone {
             name: name.to_owned(),
             summary: samples.summary(),
         });
@@ -226,16 +236,21 @@ impl Report {
                 "  ratio", "", ratio.p50, ratio.p90, ratio.p99, ratio.per_second
             )?;
         }
-        if !self.events.is_empty() {
-            writeln!(
-                text,
-                "\n{:<34}{:>12}{:>12}{:>12}{:>10}{:>8}",
-                "2xx to a consumer of task-events", "p50", "p90", "p99", "a second", "of"
-            )?;
-        }
-        for one in &self.events {
-            write!(text, "{:<34}", one.name)?;
-            line(&mut text, &one.summary)?;
+        for (what, figures) in [
+            ("2xx to a consumer of task-events", &self.events),
+            ("how late reminders are", &self.late),
+        ] {
+            if !figures.is_empty() {
+                writeln!(
+                    text,
+                    "\n{what:<34}{:>12}{:>12}{:>12}{:>10}{:>8}",
+                    "p50", "p90", "p99", "a second", "of"
+                )?;
+            }
+            for one in figures {
+                write!(text, "{:<34}", one.name)?;
+                line(&mut text, &one.summary)?;
+            }
         }
         if let Some(first) = self.cost.first() {
             write!(text, "\n{:<20}", "p50 by tasks")?;

@@ -18,8 +18,10 @@ pub enum Figure {
     Search,
     /// 50 new tasks at once: one read and one guarded transaction
     Batch,
-    /// From a change's answer to a Kafka consumer of `task-events`
+    /// From a change's answer to a Kafka consumer of `task-events`, beside Dapr's own outbox
     Events,
+    /// How late reminders are, ten a second for a minute: to the topic `reminders`, and to clients
+    Reminders,
     /// Create, get, list and search in accounts of 10 to 100,000 tasks
     Cost,
     /// All of these
@@ -35,6 +37,7 @@ impl fmt::Display for Figure {
             Self::Search => "search",
             Self::Batch => "batch",
             Self::Events => "events",
+            Self::Reminders => "reminders",
             Self::Cost => "cost",
             Self::All => "all",
         })
@@ -98,6 +101,12 @@ impl Options {
         if self.quick { 3 } else { 200 }
     }
 
+    /// For how many seconds reminders are due.
+    #[must_use]
+    pub fn reminded_seconds(&self) -> usize {
+        if self.quick { 1 } else { 60 }
+    }
+
     /// The sizes of accounts whose costs are compared, in tasks.
     #[must_use]
     pub fn sizes(&self) -> Vec<usize> {
@@ -137,8 +146,8 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_handed_on() {
         for (words, figures) in [
-            (&[][..], 7),
-            (&["all"], 7),
+            (&[][..], 8),
+            (&["all"], 8),
             (&["get", "create"], 2),
             (&["events", "--quick", "--json", "--seconds", "5"], 1),
         ] {
