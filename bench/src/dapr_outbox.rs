@@ -6,11 +6,12 @@
 
 use anyhow::Result;
 use docket_cli::events;
-use docket_tests::client::Answer;
 use docket_tests::stack::Stack;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
+
+use crate::raw::Raw;
 
 /// The topic to which Dapr's outbox publishes.
 pub const TOPIC: &str = "bench-outbox";
@@ -23,18 +24,14 @@ const PUBSUB: &str = "bench-outbox-pubsub";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The store.
-pub struct DaprOutbox<'a> {
-    stack: &'a Stack,
-    url: String,
-    token: String,
-}
+pub struct DaprOutbox(Raw);
 
-impl<'a> DaprOutbox<'a> {
+impl DaprOutbox {
     /// Makes the topics and the components, and starts the stack again, so that the sidecar finds them.
     ///
     /// # Errors
     /// The broker refuses, or the stack does not come back.
-    pub async fn open(stack: &'a Stack) -> Result<Self> {
+    pub async fn open(stack: &Stack) -> Result<Self> {
         let client = events::connect(&stack.brokers()).await?;
         let controller = client.controller_client()?;
         for topic in [TOPIC, INTERNAL_TOPIC] {
@@ -54,14 +51,7 @@ impl<'a> DaprOutbox<'a> {
         }
         stack.down().await?;
         stack.up().await?;
-        Ok(Self {
-            stack,
-            url: format!(
-                "{}/v1.0/state/{STORE}/transaction",
-                stack.sidecar_address(APP)?
-            ),
-            token: stack.api_tokens(APP)?.dapr_api_token,
-        })
+        Ok(Self(Raw::new(stack)?))
     }
 
     /// Writes a key in a transaction, of which Dapr makes an event.
@@ -70,16 +60,9 @@ impl<'a> DaprOutbox<'a> {
     /// It is refused.
     pub async fn change(&self, key: &str) -> Result<()> {
         // By the content type, the event has the value as it is.
-        let body = json!({ "operations": [{
-            "operation": "upsert",
-            "request": { "key": key, "value": { "key": key }, "metadata": { "contentType": "application/json" } },
-        }] });
-        let request = self
-            .stack
-            .http()
-            .post(&self.url)
-            .header("dapr-api-token", &self.token);
-        Answer::of(request.json(&body)).await?.check(204)
+        let metadata = json!({ "contentType": "application/json" });
+        let request = json!({ "key": key, "value": { "key": key }, "metadata": metadata });
+        self.0.upsert(STORE, &[request]).await
     }
 }
 

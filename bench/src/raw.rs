@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A document is as large as a book or a segment is on average: they close at 24 KiB.
 const DOCUMENT_BYTES: usize = 12 * 1024;
-const STORE: &str = "/v1.0/state/state";
+/// The store of the tasks.
+const STORE: &str = "state";
 
 /// A client of the sidecar of `tasks`.
 pub struct Raw {
@@ -26,7 +27,7 @@ impl Raw {
     pub fn new(stack: &Stack) -> Result<Self> {
         Ok(Self {
             http: stack.http().clone(),
-            base: stack.sidecar_address("tasks")?,
+            base: format!("{}/v1.0/state", stack.sidecar_address("tasks")?),
             token: stack.api_tokens("tasks")?.dapr_api_token,
             slots: AtomicU64::new(0),
         })
@@ -41,7 +42,7 @@ impl Raw {
             .iter()
             .map(|key| json!({ "key": key, "value": document() }))
             .collect();
-        self.post("", &json!(items)).await.map(drop)
+        self.post(STORE, "", &json!(items)).await.map(drop)
     }
 
     /// Reads a document; its etag.
@@ -51,7 +52,7 @@ impl Raw {
     pub async fn get(&self, key: &str) -> Result<String> {
         let request = self
             .http
-            .get(format!("{}{STORE}/{key}", self.base))
+            .get(format!("{}/{STORE}/{key}", self.base))
             .header("dapr-api-token", &self.token);
         let answer = request.send().await?.error_for_status()?;
         let etag = answer.headers().get("etag").context("no etag")?;
@@ -65,7 +66,7 @@ impl Raw {
     /// # Errors
     /// The sidecar refuses.
     pub async fn bulk(&self, keys: &[String]) -> Result<()> {
-        self.post("/bulk", &json!({ "keys": keys, "parallelism": 16 }))
+        self.post(STORE, "/bulk", &json!({ "keys": keys, "parallelism": 16 }))
             .await
             .map(drop)
     }
@@ -82,17 +83,24 @@ impl Raw {
         let event = "e".repeat(700);
         let slot =
             json!({ "key": format!("bench-slot:{slot}"), "value": event, "options": guarded });
-        let operations = json!({ "operations": [
-            { "operation": "upsert", "request": book },
-            { "operation": "upsert", "request": slot },
-        ] });
-        self.post("/transaction", &operations).await.map(drop)
+        self.upsert(STORE, &[book, slot]).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<usize> {
+    /// Writes keys of a store in one transaction, each by the request that Dapr takes for it.
+    ///
+    /// # Errors
+    /// The sidecar refuses.
+    pub async fn upsert(&self, store: &str, requests: &[Value]) -> Result<()> {
+        let upsert = |request| json!({ "operation": "upsert", "request": request });
+        let operations: Vec<Value> = requests.iter().map(upsert).collect();
+        let body = json!({ "operations": operations });
+        self.post(store, "/transaction", &body).await.map(drop)
+    }
+
+    async fn post(&self, store: &str, path: &str, body: &Value) -> Result<usize> {
         let request = self
             .http
-            .post(format!("{}{STORE}{path}", self.base))
+            .post(format!("{}/{store}{path}", self.base))
             .header("dapr-api-token", &self.token)
             .json(body);
         Ok(request

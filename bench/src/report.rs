@@ -94,6 +94,15 @@ struct Alone {
     summary: Summary,
 }
 
+impl Alone {
+    fn new(name: &str, samples: &Samples) -> Self {
+        Self {
+            name: name.to_owned(),
+            summary: samples.summary(),
+        }
+    }
+}
+
 /// What an operation takes in accounts of several sizes.
 #[derive(Clone, Debug, Serialize)]
 struct Cost {
@@ -158,18 +167,12 @@ impl Report {
 
     /// Adds a figure of the events.
     pub fn event(&mut self, name: &str, samples: &Samples) {
-        self.events.push(Alone {
-            name: name.to_owned(),
-            summary: samples.summary(),
-        });
+        self.events.push(Alone::new(name, samples));
     }
 
     /// Adds a figure of how late something was.
     pub fn late(&mut self, name: &str, samples: &Samples) {
-        self.late.push(Alone {
-            name: name.to_owned(),
-            summary: samples.summary(),
-        });
+        self.late.push(Alone::new(name, samples));
     }
 
     /// Adds an operation's cost by the account's size.

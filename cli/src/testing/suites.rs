@@ -31,7 +31,7 @@ pub enum Suite {
     System,
     /// A whole stack whose parts are killed
     Faults,
-    /// Both on a real Kafka and a real PostgreSQL, which are killed too, and what is particular about these
+    /// The suites system and faults on a real Kafka and a real PostgreSQL, and what is particular about these
     Cluster,
     /// A smoke run of the bench
     Bench,

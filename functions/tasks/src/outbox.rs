@@ -128,7 +128,7 @@ impl<R: Runtime> Outbox<R> {
             }
         };
         while let Some(batch) = attending.next() {
-            let others_wait = |accounts: &HashSet<AccountId>| self.others_wait(accounts);
+            let others_wait = |accounts: &HashSet<&AccountId>| self.others_wait(accounts);
             match self.deliver_batch(chains(batch), others_wait).await {
                 Ok(delivered) => self.look_again(delivered),
                 // Nothing is lost: the slots stay taken, and the sweep finds them.
@@ -175,7 +175,7 @@ impl<R: Runtime> Outbox<R> {
     }
 
     /// Whether somebody waits whose account is not among these.
-    fn others_wait(&self, accounts: &HashSet<AccountId>) -> bool {
+    fn others_wait(&self, accounts: &HashSet<&AccountId>) -> bool {
         let queue = self.queue();
         let mut waiting = queue.waiting.iter();
         waiting.any(|held| !accounts.contains(&held.entry.account))
@@ -186,7 +186,7 @@ impl<R: Runtime> Outbox<R> {
     async fn deliver_batch(
         &self,
         chains: Vec<Vec<Held>>,
-        others_wait: impl Fn(&HashSet<AccountId>) -> bool,
+        others_wait: impl Fn(&HashSet<&AccountId>) -> bool,
     ) -> Result<Delivered, Error> {
         let (ready, blocked) = self.ready(chains).await?;
         let published = self.publish(&ready, others_wait).await?;
@@ -251,11 +251,11 @@ impl<R: Runtime> Outbox<R> {
     async fn publish(
         &self,
         chains: &[Vec<Held>],
-        others_wait: impl Fn(&HashSet<AccountId>) -> bool,
+        others_wait: impl Fn(&HashSet<&AccountId>) -> bool,
     ) -> Result<usize, Error> {
         let began = self.runtime.elapsed();
         let firsts = chains.iter().filter_map(|chain| chain.first());
-        let accounts = firsts.map(|held| held.entry.account.clone()).collect();
+        let accounts = firsts.map(|held| &held.entry.account).collect();
         let mut chains: Vec<_> = chains
             .iter()
             .map(|chain| chain.iter().flat_map(|held| &held.entry.events))
