@@ -12,12 +12,30 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: u16,
     /// The body.
     pub body: String,
+    head: String,
+}
+
+impl Answer {
+    /// The value of a header, if it is there; of several, the first.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+        Some(value.trim())
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    /// Without the head, which may have a cookie.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl std::fmt::Display for Answer {
@@ -49,6 +67,7 @@ fn read(answer: &str) -> Option<Answer> {
     Some(Answer {
         status: head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?,
         body: body.to_owned(),
+        head: head.to_owned(),
     })
 }
 
@@ -84,6 +103,7 @@ mod tests {
     fn an_answer_is_a_status_and_a_body() {
         let answer = read("HTTP/1.1 404 Not Found\r\nA: b\r\n\r\n{}").unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (404, "{}"));
+        assert_eq!((answer.header("a"), answer.header("b")), (Some("b"), None));
         for wrong in [
             "",
             "HTTP/1.1 200 OK\r\n",

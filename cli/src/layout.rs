@@ -724,8 +724,19 @@ mod tests {
         let project = Project::find_from(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         assert!(project.root().join("functions").is_dir());
         assert_eq!(project.app("tasks").unwrap().index, 0);
+        let ports = Ports::new(Ports::DEFAULT).unwrap();
         for app in project.apps() {
             assert!(project.configuration(app).is_file(), "{}", app.id);
+            // Who starts functions without `up` finds the sidecars of the usual stack.
+            let name = format!("{}_dapr_url", app.variable);
+            let variable = project.variables().iter().find(|one| one.name == name);
+            let address = Ports::address(ports.sidecar(app).http);
+            let expected = format!("http://{address}");
+            assert_eq!(
+                variable.unwrap().default.as_deref(),
+                Some(&*expected),
+                "{name}"
+            );
         }
         assert!(
             project

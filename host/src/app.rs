@@ -18,6 +18,7 @@ use crate::manifest::{Component, Manifest, ManifestError};
 use crate::outbound::{Outbound, OutboundClient};
 use crate::pool::{Limits, Pool, proxy_pre};
 use crate::routes::Router;
+use crate::turns::Turns;
 use crate::variables::{Values, VariableError};
 use crate::{compose, engine};
 
@@ -150,8 +151,9 @@ impl App {
         let failed = |error: wasmtime::Error| AppError::Engine(format!("{error:#}"));
         let engine = engine::engine(instances, limits.memory).map_err(failed)?;
         let linker = engine::linker(&engine).map_err(failed)?;
-        let clock =
-            engine::start_clock(&engine).map_err(|error| AppError::Engine(error.to_string()))?;
+        let turns = Arc::new(Turns::of_this_machine());
+        engine::start_clock(&engine, Arc::clone(&turns))
+            .map_err(|error| AppError::Engine(error.to_string()))?;
         let cache = match options.cache {
             None => None,
             Some(path) => Some(
@@ -191,7 +193,7 @@ impl App {
                 log: options.log.clone(),
                 memory_limit: limits.memory,
                 tick_limit: u32::try_from(compute).unwrap_or(u32::MAX),
-                clock: Arc::clone(&clock),
+                turns: Arc::clone(&turns),
             };
             let pool = Pool::new(
                 engine.clone(),

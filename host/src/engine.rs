@@ -1,13 +1,13 @@
 //! The engine, the imports that it offers to components, and the clock that interrupts them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::guest::{Guest, Variables, variables};
+use crate::turns::Turns;
 
 /// How often a computing guest is interrupted.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -53,19 +53,18 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     Ok(linker)
 }
 
-/// Counts epochs on a thread of its own until the engine is gone.
-pub fn start_clock(engine: &Engine) -> std::io::Result<Arc<AtomicU64>> {
-    let clock = Arc::new(AtomicU64::new(0));
-    let (weak, ticks) = (engine.weak(), Arc::clone(&clock));
+/// Begins an epoch, and the turns of its tick, again and again, on a thread of its own until the engine is gone.
+pub fn start_clock(engine: &Engine, turns: Arc<Turns>) -> std::io::Result<()> {
+    let weak = engine.weak();
     std::thread::Builder::new()
         .name("epochs".to_owned())
         .spawn(move || {
             while let Some(engine) = weak.upgrade() {
-                ticks.fetch_add(1, Ordering::Relaxed);
+                turns.begin_tick();
                 engine.increment_epoch();
                 drop(engine);
                 std::thread::sleep(TICK);
             }
         })?;
-    Ok(clock)
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -17,6 +17,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::log::{Event, Level, Log};
 use crate::outbound::Outbound;
+use crate::turns::{Pace, Turns};
 use crate::variables::is_variable_name;
 
 #[expect(missing_docs, reason = "generated code")]
@@ -108,8 +109,8 @@ pub struct Shared {
     pub memory_limit: usize,
     /// Epoch ticks that one request may compute for.
     pub tick_limit: u32,
-    /// Counts the epochs.
-    pub clock: Arc<AtomicU64>,
+    /// The turns that its instances share with all others.
+    pub turns: Arc<Turns>,
 }
 
 /// The data of a store.
@@ -121,7 +122,7 @@ pub struct Guest {
     outbound: Outbound,
     limits: Limits,
     requests: Vec<(GuestTaskId, Arc<InFlight>)>,
-    last_tick: u64,
+    pace: Pace,
     _alive: TaskTrackerToken,
 }
 
@@ -152,7 +153,7 @@ impl Guest {
                 refused: false,
             },
             requests: Vec::new(),
-            last_tick: 0,
+            pace: Pace::new(Arc::clone(&shared.turns)),
             _alive: alive,
             shared,
         }
@@ -161,6 +162,11 @@ impl Guest {
     /// What bounds the instance's memory.
     pub fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.limits
+    }
+
+    /// How the instance spends its time.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Whether the instance asked for more memory than it may have.
@@ -199,14 +205,13 @@ impl Guest {
 /// Runs at every tick of the epoch while the guest computes: lets others run, and ends a request that computes
 /// for too long.
 pub fn on_epoch(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
+    // An instance that has just woken up also comes by here.
+    if !store.data().pace.has_computed_all_along() {
+        return Ok(UpdateDeadline::Continue(1));
+    }
     let task = store.async_call_stack()?.last();
     let guest = store.data_mut();
-    let now = guest.shared.clock.load(Ordering::Relaxed);
-    // Only whole ticks count: an instance that has just woken up also comes by here.
-    let whole = now == guest.last_tick + 1;
-    guest.last_tick = now;
-    if whole
-        && let Some(task) = task
+    if let Some(task) = task
         && let Some(request) = guest.request_of(task)
         && request.ticks.fetch_add(1, Ordering::Relaxed) >= guest.shared.tick_limit
     {
@@ -214,7 +219,7 @@ pub fn on_epoch(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<Updat
         guest.settle(Some(task), Verdict::TimedOut, Verdict::Bystander);
         wasmtime::bail!("request {id} computed for longer than it may");
     }
-    Ok(UpdateDeadline::Yield(1))
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(guest.pace.turn())))
 }
 
 impl WasiView for Guest {

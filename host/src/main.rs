@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use docket_host::app::{App, AppOptions};
+use docket_host::callers::CallerLimits;
 use docket_host::log::{Format, Level, Log};
 use docket_host::pool::Limits;
 use docket_host::serve::{ConnectionLimits, serve};
@@ -68,6 +69,15 @@ struct Arguments {
     /// Open connections; more wait
     #[arg(long, default_value_t = 1024, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
+    /// Requests that change something, by one client address within a minute; without, any number
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    max_changes_per_minute: Option<u32>,
+    /// Requests that are answered with 401, by one client address within a minute; without, any number
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    max_refusals_per_minute: Option<u32>,
+    /// Proxies that stand before the host, each of which names its client in X-Forwarded-For
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    trusted_proxies: usize,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -159,6 +169,11 @@ async fn run_until_stopped(arguments: Arguments, log: Log) -> anyhow::Result<()>
     let open = TaskTracker::new();
     let limits = ConnectionLimits {
         connections: usize::try_from(arguments.max_connections)?,
+        callers: CallerLimits {
+            changes: arguments.max_changes_per_minute,
+            refusals: arguments.max_refusals_per_minute,
+            trusted_proxies: arguments.trusted_proxies,
+        },
         ..ConnectionLimits::default()
     };
     let server = tokio::spawn(serve(

@@ -20,6 +20,7 @@ use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use crate::guest::{Guest, InFlight, Shared, Verdict, on_epoch};
 use crate::log::Level;
+use crate::turns::Pace;
 
 /// How long an instance waits for its next request.
 const IDLE: Duration = Duration::from_secs(10);
@@ -181,6 +182,7 @@ impl HandlerState for Component {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<Guest, Expiration, Worker>> {
         let guest = Guest::new(Arc::clone(&self.shared), self.alive.token());
+        let pace = guest.pace().clone();
         let mut store = Store::new(&self.engine, guest);
         store.limiter(Guest::limiter);
         store.set_epoch_deadline(1);
@@ -195,6 +197,7 @@ impl HandlerState for Component {
             view: Guest::http,
             expiration: Expiration {
                 limits: self.limits,
+                pace,
                 stop: Box::pin(self.stop.clone().cancelled_owned()),
                 sleep: Box::pin(tokio::time::sleep(IDLE)),
             },
@@ -206,9 +209,10 @@ impl HandlerState for Component {
     }
 }
 
-/// Says when an instance has to go.
+/// Says when an instance has to go. It is asked whenever the instance waits for something.
 struct Expiration {
     limits: Limits,
+    pace: Pace,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     sleep: Pin<Box<Sleep>>,
 }
@@ -220,6 +224,7 @@ impl WorkerExpiration for Expiration {
         status: WorkerStatus,
         start: Instant,
     ) -> Poll<()> {
+        self.pace.wait();
         let limit = match status {
             WorkerStatus::Idle => {
                 if self.stop.as_mut().poll(cx).is_ready() {

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::app::App;
+use crate::callers::{CallerLimits, Callers};
 use crate::log::{Event, Level};
 use crate::patience::{Paced, Timely};
 use crate::pool::Failure;
@@ -47,6 +48,8 @@ pub struct ConnectionLimits {
     /// How long a client may let the host wait for a body, or for room to send an answer; one that moves more than a KiB
     /// a second meanwhile may take as much longer.
     pub patience: Duration,
+    /// How much one client may ask.
+    pub callers: CallerLimits,
 }
 
 impl Default for ConnectionLimits {
@@ -55,6 +58,7 @@ impl Default for ConnectionLimits {
             connections: 1024,
             head: Duration::from_secs(30),
             patience: Duration::from_secs(10),
+            callers: CallerLimits::default(),
         }
     }
 }
@@ -68,6 +72,7 @@ pub async fn serve(
     open: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let callers = Arc::new(Callers::new(limits.callers));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -79,8 +84,9 @@ pub async fn serve(
         match accepted {
             (Ok(place), Ok((stream, client))) => {
                 let (app, stop) = (Arc::clone(&app), stop.clone());
+                let callers = Arc::clone(&callers);
                 open.spawn(async move {
-                    connection(app, stream, client, limits, stop).await;
+                    connection(app, callers, stream, client, limits, stop).await;
                     drop(place);
                 });
             }
@@ -99,6 +105,7 @@ pub async fn serve(
 
 async fn connection(
     app: Arc<App>,
+    callers: Arc<Callers>,
     stream: TcpStream,
     client: SocketAddr,
     limits: ConnectionLimits,
@@ -109,8 +116,10 @@ async fn connection(
         return;
     }
     let service = service_fn(|request| {
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(respond(app, request, client, limits.patience).await) }
+        let (app, callers) = (Arc::clone(&app), Arc::clone(&callers));
+        async move {
+            Ok::<_, Infallible>(respond(app, &callers, request, client, limits.patience).await)
+        }
     });
     let mut connection = pin!(
         hyper::server::conn::http1::Builder::new()
@@ -132,6 +141,7 @@ async fn connection(
 
 async fn respond(
     app: Arc<App>,
+    callers: &Callers,
     request: http::Request<Incoming>,
     client: SocketAddr,
     patience: Duration,
@@ -142,7 +152,21 @@ async fn respond(
     let path = request.uri().path().to_owned();
     let mut component = None;
     let request = request.map(|body| Paced::new(body, patience));
-    let mut response = answer(&app, request, client, &id, &mut component).await;
+    let caller = callers.find(client, request.headers());
+    let taken = caller
+        .as_ref()
+        .map_or(Ok(()), |caller| callers.take(caller, &method, now()));
+    let mut response = match taken {
+        Ok(()) => answer(&app, request, client, &id, &mut component).await,
+        Err(seconds) => {
+            let detail = "too much comes from this address";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            later(problem(status, "too_many_requests", detail, &id), seconds)
+        }
+    };
+    if let (Some(caller), Ok(())) = (&caller, taken) {
+        callers.note(caller, response.status(), now());
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -218,11 +242,8 @@ async fn answer(
         }
         Err(Failure::Unavailable) => {
             let detail = "please try again soon";
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, id);
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            response
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            later(problem(status, "unavailable", detail, id), 1)
         }
     }
 }
@@ -349,6 +370,19 @@ fn problem(status: StatusCode, code: &str, detail: &str, id: &str) -> http::Resp
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// An answer that says in how many seconds another try is worth it.
+fn later(mut response: http::Response<WasiBody>, seconds: u32) -> http::Response<WasiBody> {
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// The wall-clock time.
+fn now() -> docket_domain::Instant {
+    let now = chrono::Utc::now();
+    docket_domain::Instant::from_datetime(&now).unwrap_or(docket_domain::Instant::MAX)
 }
 
 fn full(bytes: impl Into<Bytes>) -> WasiBody {

@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,7 +67,7 @@ func startStack(t testing.TB) *stack {
 	ports := freePorts(t, 9)
 	address := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	port := func(i int) string { return fmt.Sprint(ports[i]) }
-	for _, name := range []string{"logs", "secrets", "state", "resources"} {
+	for _, name := range []string{"logs", "secrets", "state", "resources", "local"} {
 		must(t, os.Mkdir(filepath.Join(s.folder, name), 0o700))
 	}
 	anchors := writeCredentials(t, s.path("secrets"))
@@ -74,6 +75,11 @@ func startStack(t testing.TB) *stack {
 		[]byte(`{"jwt-keys": {"k1": "public"}, "jwt-signing": {"k1": "seed"}}`), 0o600))
 	must(t, os.WriteFile(s.path("resources/subscription.yaml"), []byte(subscription), 0o600))
 	must(t, os.WriteFile(s.path("resources/README.md"), []byte("# Not a resource\n"), 0o600))
+	for _, name := range []string{"pubsub.yaml", "state.yaml"} {
+		component, err := os.ReadFile(filepath.Join("../../components/local", name))
+		must(t, err)
+		must(t, os.WriteFile(s.path("local/"+name), topicScopes.ReplaceAll(component, nil), 0o600))
+	}
 	must(t, os.WriteFile(s.path("local.yaml"), fmt.Appendf(nil, localConfiguration, s.path("state/names.db")), 0o600))
 
 	s.broker = address(0)
@@ -112,7 +118,7 @@ func (s *stack) startSidecar(t testing.TB, appID string, appPort int, configurat
 	arguments := []string{
 		"--app-id", appID, "--app-port", fmt.Sprint(appPort), "--app-channel-address", "127.0.0.1",
 		"--resources-path", "../../components", "--resources-path", "../../components/machine",
-		"--resources-path", "../../components/local",
+		"--resources-path", s.path("local"),
 		"--resources-path", s.path("resources"),
 		"--dapr-http-port", fmt.Sprint(ports[0]), "--dapr-grpc-port", fmt.Sprint(ports[1]),
 		"--dapr-internal-grpc-port", fmt.Sprint(ports[2]), "--metrics-port", fmt.Sprint(ports[3]),
@@ -370,6 +376,9 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// topicScopes is what a pub/sub component says of who may use which topic. Here one app is both ends of all of them.
+var topicScopes = regexp.MustCompile(`(?m)^ +- name: (publishing|subscription)Scopes\n +value: .*\n`)
 
 const subscription = `
 apiVersion: dapr.io/v2alpha1

@@ -222,7 +222,7 @@ impl Answer {
             !problem.title.is_empty() && !problem.detail.is_empty() && !problem.r#type.is_empty(),
             "says too little: {self}"
         );
-        let wants_retry = status == 503;
+        let wants_retry = matches!(status, 429 | 503);
         ensure!(
             self.retry_after().is_some() == wants_retry,
             "Retry-After: {:?}",

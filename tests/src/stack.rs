@@ -1,6 +1,8 @@
 //! A stack that the project's own command line starts and stops, on free ports and in a folder of its own.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use chrono::Utc;
+use docket_cli::dead_letters::{partition_of, produce};
 use docket_cli::layout::{DataDir, Ports, Project};
 use docket_cli::machine::PortRange;
 use docket_cli::stack::engine::{Kind, POSTGRES_VARIABLE};
@@ -9,6 +11,7 @@ use docket_cli::stack::secrets::{ApiTokens, JwtKey};
 use docket_cli::stack::{folder, plan};
 use docket_cli::testing::suites::ENGINE_VARIABLE;
 use docket_domain::outbox::{SLOTS, slot_key};
+use rskafka::record::Record;
 use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +21,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
-use crate::client::{Account, Answer};
+use crate::client::Account;
 use crate::servers::{Server, Servers};
 use crate::{secrets, until};
 
@@ -461,23 +464,28 @@ impl Stack {
         .await
     }
 
-    /// Publishes an event as it is, as if the broker had it from `tasks`.
+    /// Puts an event on a topic as it is, in the stead of the function that may: no sidecar would take it from anybody
+    /// else. It is where the sidecars would put it.
     ///
     /// # Errors
-    /// The sidecar does not take it.
+    /// The broker does not take it.
     pub async fn publish(&self, topic: &str, key: &str, event: &Value) -> Result<()> {
-        let url = format!(
-            "{}/v1.0/publish/pubsub/{topic}?metadata.partitionKey={key}",
-            self.sidecar_address("tasks")?
-        );
-        let request = self
-            .http
-            .post(url)
-            .header("dapr-api-token", self.api_tokens("tasks")?.dapr_api_token)
-            .header("content-type", "application/cloudevents+json");
-        Answer::of(request.body(event.to_string()))
-            .await?
-            .check(204)
+        let client = docket_cli::events::connect(&self.brokers()).await?;
+        let topics = client.list_topics().await?;
+        let known = topics.iter().find(|one| one.name == topic);
+        let partitions = known
+            .with_context(|| format!("no topic {topic}"))?
+            .partitions
+            .len();
+        let key = key.as_bytes().to_vec();
+        let partition = partition_of(Some(&key), partitions);
+        let record = Record {
+            key: Some(key),
+            value: Some(event.to_string().into_bytes()),
+            headers: BTreeMap::new(),
+            timestamp: Utc::now(),
+        };
+        Ok(produce(&client, topic, partition, record).await?)
     }
 
     /// How many slots of the outbox ring are taken.

@@ -60,10 +60,11 @@ use access::{
 };
 use accounts::{
     a_deleted_account_is_forgotten_everywhere, a_page_of_somebody_else_gets_no_session,
-    an_account_from_its_sign_up_to_its_end, an_agent_token_lives_and_is_revoked,
-    an_old_refresh_token_ends_the_session, keys_are_rotated_and_nobody_is_kept_out,
-    links_come_by_mail_and_count, sign_ins_hold_up_nobodys_tasks, two_tabs_refresh_at_once,
-    unknown_and_wrong_are_answered_alike,
+    an_account_from_its_sign_up_to_its_end, an_address_that_guesses_tokens_is_heard_no_more,
+    an_agent_token_lives_and_is_revoked, an_old_refresh_token_ends_the_session,
+    keys_are_rotated_and_nobody_is_kept_out, links_come_by_mail_and_count,
+    mails_follow_an_account_to_its_new_address, sign_ins_hold_up_nobodys_tasks,
+    two_tabs_refresh_at_once, unknown_and_wrong_are_answered_alike,
 };
 use audit::{
     poison_holds_up_no_audit_log, tampering_with_the_audit_log_is_found,
@@ -79,8 +80,8 @@ use reminders::{
 };
 
 use browsers::{
-    only_configured_sites_may_ask, other_hosts_are_reached_by_tls_alone,
-    what_people_wrote_is_never_a_page,
+    configured_sites_may_sign_people_in, only_configured_sites_may_ask,
+    other_hosts_are_reached_by_tls_alone, what_people_wrote_is_never_a_page,
 };
 use capabilities::components_stay_within_their_worlds;
 use dead_letters::what_a_consumer_cannot_take_waits_for_its_replay;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         keys_are_rotated_and_nobody_is_kept_out,
         a_page_of_somebody_else_gets_no_session,
         an_agent_token_lives_and_is_revoked,
+        an_address_that_guesses_tokens_is_heard_no_more,
         links_come_by_mail_and_count,
         unknown_and_wrong_are_answered_alike,
         sign_ins_hold_up_nobodys_tasks,
@@ -144,6 +146,7 @@ fn main() -> ExitCode {
         the_planner_answers_out_of_its_component,
         components_stay_within_their_worlds,
         only_configured_sites_may_ask,
+        configured_sites_may_sign_people_in,
         other_hosts_are_reached_by_tls_alone,
         what_people_wrote_is_never_a_page,
         sixteen_writers_on_one_account,

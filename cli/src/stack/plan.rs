@@ -559,6 +559,12 @@ const INSTANCE_REUSE: u32 = 10_000;
 /// How many requests an instance serves at once. Most of a request is waiting for the sidecar; changes of one account
 /// that are in one instance take turns and do not race.
 const INSTANCE_CONCURRENCY: u32 = 64;
+/// How many changes one client address may make within a minute: twice what one account may.
+const CHANGES_BY_ADDRESS: u32 = 12_000;
+/// How many requests of one client address may be refused within a minute for want of a token that counts.
+const REFUSALS_BY_ADDRESS: u32 = 120;
+/// How many proxies stand before the app: functions are told by the same variable.
+const TRUSTED_PROXIES: &str = "SPIN_VARIABLE_TRUSTED_PROXIES";
 
 fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
     let port = from.ports.app();
@@ -567,6 +573,7 @@ fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
     environment.extend(spin_variables(from)?);
     let (program, arguments) = match &from.programs.host {
         Host::Embedded(program) => {
+            let proxies = environment.get(TRUSTED_PROXIES).cloned();
             let flags = Flags::default()
                 .with("manifest", from.project.manifest())
                 .with("listen", listen.clone())
@@ -576,7 +583,10 @@ fn host(from: &Ingredients<'_>) -> Result<Part, PlanError> {
                 .with(
                     "max-instance-concurrent-reuse-count",
                     INSTANCE_CONCURRENCY.to_string(),
-                );
+                )
+                .with("max-changes-per-minute", CHANGES_BY_ADDRESS.to_string())
+                .with("max-refusals-per-minute", REFUSALS_BY_ADDRESS.to_string())
+                .with("trusted-proxies", proxies.unwrap_or_else(|| "0".into()));
             (program.clone(), flags.0)
         }
         Host::Spin(program, _) => {

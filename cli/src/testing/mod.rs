@@ -1,9 +1,11 @@
 //! The test suites and what runs them.
 
 pub mod bench;
+pub mod contract;
 pub mod kafka;
-pub mod oracle;
 pub mod postgres;
+pub mod python;
 pub mod runner;
+mod stack;
 pub mod suites;
 pub mod tour;

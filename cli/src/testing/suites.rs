@@ -1,14 +1,16 @@
 //! The suites, cheap ones first.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use tokio::process::Command;
 
-use super::{bench, oracle, runner, tour};
+use super::python::Python;
+use super::stack::Stack;
+use super::{bench, contract, runner, tour};
 use crate::build::{self, cargo};
-use crate::layout::{Ports, Project};
+use crate::layout::Project;
 use crate::stack::engine::Kind;
 use crate::{machine, tidy};
 
@@ -29,6 +31,8 @@ pub enum Suite {
     Sidecars,
     /// A whole stack, from outside
     System,
+    /// Whatever docs/openapi.json allows, asked of a whole stack (for DOCKET_CONTRACT_SECONDS)
+    Contract,
     /// A whole stack whose parts are killed
     Faults,
     /// The suites system and faults on a real Kafka and a real PostgreSQL, and what is particular about these
@@ -41,7 +45,7 @@ pub enum Suite {
 
 impl Suite {
     /// All of them, in the order that they run.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Tidy,
         Self::Lint,
         Self::Unit,
@@ -49,6 +53,7 @@ impl Suite {
         Self::Oracle,
         Self::Sidecars,
         Self::System,
+        Self::Contract,
         Self::Faults,
         Self::Cluster,
         Self::Bench,
@@ -66,6 +71,7 @@ impl Suite {
             Self::Oracle => "oracle",
             Self::Sidecars => "sidecars",
             Self::System => "system",
+            Self::Contract => "contract",
             Self::Faults => "faults",
             Self::Cluster => "cluster",
             Self::Bench => "bench",
@@ -83,6 +89,7 @@ impl Suite {
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, &[self.name()], Kind::Embedded).await,
+            Self::Contract => contract::run(project, &workspace(project).await?.target_dir).await,
             Self::Cluster => {
                 on_stacks(project, &["cluster", "system", "faults"], Kind::Cluster).await
             }
@@ -230,14 +237,18 @@ async fn workspace(project: &Project) -> anyhow::Result<cargo::Workspace> {
     cargo::Workspace::load(&project.root().join("Cargo.toml")).await
 }
 
+/// The variable that tells the suite `oracle` of its Python.
+const ORACLE_PYTHON: &str = "DOCKET_ORACLE_PYTHON";
+
 async fn compare_with_oracle(project: &Project) -> anyhow::Result<usize> {
-    let python = oracle::python(project, &workspace(project).await?.target_dir).await?;
+    let target_dir = workspace(project).await?.target_dir;
+    let python = Python::Oracle.interpreter(project, &target_dir).await?;
     let mut command = cargo::native();
     command
         .args(["test", "--workspace", "--test", "oracle"])
         // It tells how much it compared.
         .args(["--", "--nocapture"])
-        .env(oracle::VARIABLE, python)
+        .env(ORACLE_PYTHON, python)
         .current_dir(project.root());
     cargo_tests(&mut command).await
 }
@@ -303,65 +314,15 @@ async fn tour(project: &Project) -> anyhow::Result<usize> {
     let readme = project.root().join("README.md");
     let document = std::fs::read_to_string(&readme)
         .with_context(|| format!("cannot read {}", readme.display()))?;
-    let stack = Stack::new()?;
+    let stack = Stack::new(&[])?;
     let outcome = tour::run(
         project.root(),
         &document,
         &stack.data_dir(),
-        stack.ports.base(),
+        stack.port_base(),
     )
     .await;
     stack.end(project, outcome).await
-}
-
-/// The tour's stack: its own data folder and ports.
-struct Stack {
-    folder: tempfile::TempDir,
-    ports: machine::PortRange,
-}
-
-impl Stack {
-    fn new() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("docket-test-").tempdir()?;
-        let ports =
-            machine::PortRange::claim(Ports::SPAN).context("no range of free ports for a stack")?;
-        Ok(Self { folder, ports })
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    /// Runs a command of this same program for the stack.
-    async fn docket(&self, project: &Project, words: &[&str]) -> anyhow::Result<()> {
-        let mut command = Command::new(this_program()?);
-        command.args(words).current_dir(project.root());
-        command
-            .env("DOCKET_DATA_DIR", self.data_dir())
-            .env("DOCKET_PORT_BASE", self.ports.base().to_string());
-        runner::run(&mut command, |_| ()).await
-    }
-
-    /// Takes the stack down, whatever came of its tests; keeps its logs if they failed.
-    async fn end(self, project: &Project, outcome: anyhow::Result<usize>) -> anyhow::Result<usize> {
-        let down = if self.data_dir().exists() {
-            self.docket(project, &["down"]).await
-        } else {
-            Ok(())
-        };
-        match (outcome, down) {
-            (Ok(passed), Ok(())) => Ok(passed),
-            (Ok(_), Err(error)) => Err(error.context("the stack cannot be taken down")),
-            (Err(error), _) => {
-                let logs = self.folder.keep().join("data").join("logs");
-                bail!("{error:#} (logs: {})", display(&logs))
-            }
-        }
-    }
-}
-
-fn display(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]

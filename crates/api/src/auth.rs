@@ -125,6 +125,17 @@ pub struct PasswordChange {
     pub new: Hidden,
 }
 
+/// Another address.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, extend("required" = ["email"]))]
+pub struct EmailChange {
+    /// The address to sign in with, and where mails go, once its owner has followed the link that is mailed there.
+    pub email: String,
+    /// The password, if the account has one.
+    pub password: Hidden,
+}
+
 /// A token out of a mailed link.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]

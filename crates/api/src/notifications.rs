@@ -19,6 +19,17 @@ pub const APP: &str = "notifications";
 pub const SETTINGS: &str = "/internal/notifications/settings";
 /// Where an [`AccountMail`] goes; answered with [`Taken`].
 pub const MAILS: &str = "/internal/notifications/mails";
+/// Where a [`NewAddress`] goes; answered with [`Taken`].
+pub const ADDRESSES: &str = "/internal/notifications/addresses";
+
+/// The address of an account from now on, which its owner has verified.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NewAddress {
+    /// Whose account.
+    pub account: AccountId,
+    /// The address.
+    pub email: String,
+}
 
 /// A mail about the account itself. It is sent whatever the account's preferences are, at once, and tried again as other
 /// mails are. It may be asked for again under its id, and is sent once.

@@ -3,6 +3,7 @@
 //! `docs/openapi.json` is what [`document`] gives; a golden test keeps it so.
 
 mod accounts;
+mod examples;
 
 use docket_domain::audit::{self, Verified};
 use docket_domain::changes::{self, MAX_SINCE};
@@ -495,7 +496,7 @@ const OPERATIONS: &[Operation] = &[
         ],
         request: &[(
             "*/*",
-            |_| json!({ "type": "string", "contentEncoding": "binary" }),
+            |_| json!({ "contentMediaType": "application/octet-stream" }),
         )],
         answer: answer(200, "What came of it.", &[], &[(JSON, of::<Imported>)]),
         problems: &[Code::Conflict, Code::TooLarge, Code::Invalid],
@@ -796,7 +797,19 @@ impl Operation {
                 fields.insert("parameters".to_owned(), parameters.into());
             }
             if !self.request.is_empty() {
-                let body = json!({ "required": true, "content": content(self.request, read) });
+                let mut content = content(self.request, read);
+                for one in content
+                    .as_object_mut()
+                    .into_iter()
+                    .flat_map(Map::values_mut)
+                {
+                    if let Some(example) = examples::example(self.id) {
+                        one["example"] = example;
+                    }
+                }
+                // A file may be empty; all else has to be said.
+                let required = self.id != "importTasks";
+                let body = json!({ "required": required, "content": content });
                 fields.insert("requestBody".to_owned(), body);
             }
         }

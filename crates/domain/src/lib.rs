@@ -10,6 +10,7 @@ pub mod agenda;
 pub mod audit;
 pub mod base32;
 pub mod changes;
+pub mod client;
 pub mod command;
 pub mod deliveries;
 pub mod due;

@@ -41,6 +41,7 @@ text! {
     TaskId: {
         "type": "string",
         "description": "A task's id: opaque, and never another task's.",
+        "examples": ["0-90tj1f2kwhvp"],
     };
     Before: {
         "type": "string",

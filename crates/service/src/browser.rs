@@ -155,18 +155,20 @@ fn wants_tls<B>(request: &Request<B>) -> bool {
     let without = headers
         .get(FORWARDED_PROTO)
         .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"http"));
-    authority.is_some_and(|authority| !is_loopback(authority.host())) && !without
+    authority.is_some_and(|authority| !is_loopback(authority.as_str())) && !without
 }
 
-/// Whether a host's name or address means the machine itself.
+/// Whether a host, with or without a port, means the machine itself: an address of its loopback, `localhost`, or a name
+/// below that, which browsers resolve to it without asking anybody (RFC 6761, section 6.3).
 #[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    address
-        .parse::<IpAddr>()
-        .is_ok_and(|address| address.is_loopback())
-        || host.eq_ignore_ascii_case("localhost")
-        || host.to_ascii_lowercase().ends_with(".localhost")
+pub fn is_loopback(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host().to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let is_own = |address: IpAddr| address.to_canonical().is_loopback();
+    address.parse().is_ok_and(is_own) || name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -261,6 +263,30 @@ mod tests {
             let (response, _) = asked("", &Method::GET, "/api/tasks", &headers);
             let told = header(&response, "strict-transport-security");
             assert_eq!(told.is_some(), expected, "{host} {proto:?}");
+        }
+    }
+
+    #[test]
+    fn the_machine_itself_has_some_names() {
+        for (host, expected) in [
+            ("127.0.0.1", true),
+            ("127.7.7.7:3000", true),
+            ("[::1]:3000", true),
+            ("[::1]", true),
+            ("[::ffff:127.0.0.1]:80", true),
+            ("localhost", true),
+            ("LocalHost:3000", true),
+            ("docket.localhost:3000", true),
+            ("localhost.example.org", false),
+            ("mylocalhost", false),
+            ("docket.example.org", false),
+            ("128.0.0.1", false),
+            ("127.0.0.1.example.org", false),
+            ("[::2]:3000", false),
+            ("", false),
+            ("no host", false),
+        ] {
+            assert_eq!(is_loopback(host), expected, "{host}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a request needs: made once an instance.
 
 use docket_service::auth::Verifier;
-use docket_service::{Authority, Caller, Config, OwnSidecar, Problem, Runtime};
+use docket_service::browser::NoOrigin;
+use docket_service::{Authority, Caller, Config, Origins, OwnSidecar, Problem, Runtime};
 use docket_sidecar::Sidecar;
 use http::header::InvalidHeaderValue;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Place {
     pub trusted_proxies: usize,
     /// How many accounts may be made within an hour from one address.
     pub sign_ups_per_hour: u32,
+    /// The other sites whose pages may sign people in.
+    pub origins: Origins,
 }
 
 /// Why the function cannot work as it was told.
@@ -36,6 +39,9 @@ pub enum NotConfigured {
     /// The sidecar's token has characters that no header can have.
     #[error("dapr_api_token: {0}")]
     Token(#[from] InvalidHeaderValue),
+    /// A site that may ask is none.
+    #[error("cors_origins: {0}")]
+    Origin(#[from] NoOrigin),
     /// A variable is not a number.
     #[error("{name} is not a number")]
     Number {
@@ -48,17 +54,19 @@ impl Place {
     /// Reads the variables.
     ///
     /// # Errors
-    /// One that is to be a number is none.
+    /// One that is to be a number is none, or a site no site.
     pub fn read(
         public_url: &str,
         trusted_proxies: &str,
         sign_ups_per_hour: &str,
+        origins: &str,
     ) -> Result<Self, NotConfigured> {
         let number = |name, text: &str| text.parse().map_err(|_| NotConfigured::Number { name });
         Ok(Self {
             public_url: public_url.trim_end_matches('/').to_owned(),
             trusted_proxies: number("trusted_proxies", trusted_proxies)? as usize,
             sign_ups_per_hour: number("sign_ups_per_hour", sign_ups_per_hour)?,
+            origins: Origins::parse(origins)?,
         })
     }
 }

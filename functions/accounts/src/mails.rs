@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use docket_api::notifications::{APP, AccountMail, MAILS, Taken};
+use docket_api::notifications::{ADDRESSES, APP, AccountMail, MAILS, NewAddress, Taken};
 use docket_domain::account::address::Address;
 use docket_domain::account::{Account, digest};
 use docket_domain::{AccountId, FieldErrorCode};
@@ -24,14 +24,17 @@ pub enum Purpose {
     Verify,
     /// To set a password anew.
     Reset,
+    /// To have the account found by another address.
+    Change,
 }
 
 impl Purpose {
     /// How long it is good, in seconds.
-    fn seconds(self) -> u32 {
+    pub fn seconds(self) -> u32 {
         match self {
             Self::Verify => 7 * 24 * 3_600,
             Self::Reset => 3_600,
+            Self::Change => 24 * 3_600,
         }
     }
 
@@ -39,6 +42,7 @@ impl Purpose {
         match self {
             Self::Verify => letter::verification(public_url, token),
             Self::Reset => letter::reset(public_url, token),
+            Self::Change => letter::change_of_address(public_url, token),
         }
     }
 }
@@ -49,7 +53,11 @@ pub struct Mailed {
     purpose: Purpose,
     /// Whose.
     pub account: AccountId,
+    /// The address that the account has.
     email: Address,
+    /// The one that it is to have, if it is to have another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Address>,
     passwords_set: u32,
 }
 
@@ -58,6 +66,14 @@ impl Mailed {
     pub fn means(&self, account: &Account) -> bool {
         self.email == account.email
             && (self.purpose == Purpose::Verify || self.passwords_set == account.passwords_set)
+    }
+
+    /// The link when the account has the new address: who follows it again is answered as at first, as long as it has.
+    pub fn followed(&self) -> Self {
+        Self {
+            email: self.new.clone().unwrap_or_else(|| self.email.clone()),
+            ..self.clone()
+        }
     }
 }
 
@@ -80,6 +96,28 @@ impl<R: Runtime> Mails<R> {
 
     /// Has a link sent to an account's address; gives whether mails can be sent here at all.
     pub async fn send(&self, account: &Account, purpose: Purpose) -> Result<bool, Problem> {
+        let (_, sent) = self.link(account, purpose, None).await?;
+        Ok(sent)
+    }
+
+    /// Has a link sent to the address that an account is to have, and the address that it has told, if that is its owner's.
+    pub async fn send_to_new(&self, account: &Account, new: &Address) -> Result<bool, Problem> {
+        let (token, sent) = self.link(account, Purpose::Change, Some(new)).await?;
+        if sent && account.email_verified {
+            let id = digest(&format!("notice of {token}"));
+            let letter = letter::notice_of_change();
+            self.post(account, &account.email, id, letter, Purpose::Change)
+                .await?;
+        }
+        Ok(sent)
+    }
+
+    async fn link(
+        &self,
+        account: &Account,
+        purpose: Purpose,
+        new: Option<&Address>,
+    ) -> Result<(String, bool), Problem> {
         let runtime = &self.store.runtime;
         let chance = [runtime.entropy(), runtime.entropy()].map(|half| half.0.to_be_bytes());
         let token = URL_SAFE_NO_PAD.encode(chance.concat());
@@ -87,6 +125,7 @@ impl<R: Runtime> Mails<R> {
             purpose,
             account: account.id.clone(),
             email: account.email.clone(),
+            new: new.cloned(),
             passwords_set: account.passwords_set,
         };
         let unavailable = |error| Problem::unavailable(1, error);
@@ -94,26 +133,51 @@ impl<R: Runtime> Mails<R> {
         let write = [write.expiring(purpose.seconds())];
         self.store.transact(&write).await.map_err(unavailable)?;
         let letter = purpose.letter(&self.place.public_url, &token);
+        let to = new.unwrap_or(&account.email);
+        let sent = self.post(account, to, digest(&token), letter, purpose);
+        let sent = sent.await?;
+        Ok((token, sent))
+    }
+
+    async fn post(
+        &self,
+        account: &Account,
+        to: &Address,
+        id: String,
+        letter: Letter,
+        purpose: Purpose,
+    ) -> Result<bool, Problem> {
+        let good_for = i64::from(purpose.seconds()) * 1_000;
         let mail = AccountMail {
             account: account.id.clone(),
-            id: digest(&token),
-            to: account.email.as_str().to_owned(),
+            id,
+            to: to.as_str().to_owned(),
             subject: letter.subject.to_owned(),
             paragraphs: letter.paragraphs.map(str::to_owned).to_vec(),
-            link: Some(letter.link),
-            until: runtime
-                .now()
-                .plus_millis(i64::from(purpose.seconds()) * 1_000),
+            link: letter.link,
+            until: self.store.runtime.now().plus_millis(good_for),
         };
         let taken = self.others.invoke::<Taken>(APP, MAILS, &mail).await;
-        Ok(taken.map_err(unavailable)?.taken)
+        let taken = taken.map_err(|error| Problem::unavailable(1, error))?;
+        Ok(taken.taken)
+    }
+
+    /// Has the mails of an account go to its new address.
+    pub async fn tell_address(&self, account: &AccountId, email: &Address) -> Result<(), Problem> {
+        let new = NewAddress {
+            account: account.clone(),
+            email: email.as_str().to_owned(),
+        };
+        let told = self.others.invoke::<Taken>(APP, ADDRESSES, &new).await;
+        told.map(drop)
+            .map_err(|error| Problem::unavailable(1, error))
     }
 
     /// What is known of a link that somebody followed.
     pub async fn find(
         &self,
         token: &str,
-        purpose: Purpose,
+        purposes: &[Purpose],
     ) -> Result<(Document<Option<Mailed>>, Mailed), Problem> {
         let document: Document<Option<Mailed>> = self
             .store
@@ -121,7 +185,7 @@ impl<R: Runtime> Mails<R> {
             .await
             .map_err(|error| Problem::unavailable(1, error))?;
         match document.value.clone() {
-            Some(mailed) if mailed.purpose == purpose => Ok((document, mailed)),
+            Some(mailed) if purposes.contains(&mailed.purpose) => Ok((document, mailed)),
             _ => Err(no_good()),
         }
     }

@@ -226,15 +226,20 @@ impl<R: Runtime> Store<R> {
         self.document(preferences_key(account)).await
     }
 
-    /// Stores where an account is and when its day begins.
-    pub async fn set(&self, account: &AccountId, settings: Settings) -> Result<(), Error> {
+    /// Changes an account's preferences, whoever else does at the same time.
+    pub async fn set(
+        &self,
+        account: &AccountId,
+        change: impl Fn(&mut Preferences),
+    ) -> Result<(), Error> {
         let mut round = 0;
         loop {
             let mut preferences = self.preferences(account).await?;
-            if preferences.value.settings == settings {
+            let before = preferences.value.clone();
+            change(&mut preferences.value);
+            if preferences.value == before {
                 return Ok(());
             }
-            preferences.value.settings = settings;
             match self.write(&preferences).await {
                 Err(error) if self.goes_on(&error, round).await => round += 1,
                 done => return done,

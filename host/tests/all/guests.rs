@@ -539,6 +539,31 @@ async fn an_endless_loop_ends() {
 }
 
 #[tokio::test]
+async fn many_endless_loops_end_and_hold_up_nobody() {
+    const LOOPS: usize = 8;
+    let limits = Limits {
+        compute: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let host = Host::with(&manifest(GUEST, ""), &[], short(limits)).await;
+    let served = AtomicUsize::new(0);
+    let others = async {
+        loop {
+            host.get("/hello").await.is(200, "hello");
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let loops = futures::future::join_all((0..LOOPS).map(|_| host.get("/loop")));
+    // What each computes counts for itself alone, however long it waits for its turns.
+    tokio::select! {
+        answers = loops => answers.iter().for_each(|answer| answer.is_problem(Code::Timeout)),
+        () = others => {}
+    }
+    let served = served.into_inner();
+    assert!(served > LOOPS, "{served} were served meanwhile");
+}
+
+#[tokio::test]
 async fn computing_within_bounds_is_no_loop() {
     let limits = Limits {
         compute: Duration::from_secs(5),

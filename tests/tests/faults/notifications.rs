@@ -40,19 +40,11 @@ fn reminder(account: &Account, n: usize) -> Result<ReminderDue> {
 
 /// Publishes an event in the stead of `reminders`, until the broker has it.
 async fn publish(stack: &Stack, event: &ReminderDue) -> Result<()> {
-    let url = format!(
-        "{}/v1.0/publish/pubsub/{REMINDERS}?metadata.partitionKey={}",
-        stack.sidecar_address("tasks")?,
-        event.data.account
-    );
-    let token = stack.api_tokens("tasks")?.dapr_api_token;
+    let (account, body) = (event.data.account.as_str(), event.cloud_event());
     until("it is published", Duration::from_secs(60), async || {
-        let request = stack.http().post(&url).header("dapr-api-token", &token);
-        let request = request.header("content-type", "application/cloudevents+json");
-        let answer = Answer::of(request.body(event.cloud_event().to_string())).await;
-        Ok(answer
-            .is_ok_and(|answer| answer.status == 204)
-            .then_some(()))
+        let published = stack.publish(REMINDERS, account, &body);
+        let published = tokio::time::timeout(Duration::from_secs(5), published).await;
+        Ok(published.is_ok_and(|sent| sent.is_ok()).then_some(()))
     })
     .await
 }

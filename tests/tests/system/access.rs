@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 
 /// The pub/sub component, whose topics have scopes of their own.
 const PUBSUB: &str = "pubsub.kafka";
-/// Who may publish to every topic: the tests publish by its sidecar what others would.
-const UNBOUND: &str = "tasks";
 
 /// A call that a policy lets through: who, whom, which path, which method.
 type Allowed = BTreeSet<(String, String, String, String)>;
@@ -425,9 +423,6 @@ async fn topics_of(stack: &Stack, pubsub: &Component, app: &str, in_scope: bool)
             .map(|(_, topics)| topics.split(',').map(str::trim).collect())
     };
     let published = scopes("publishingScopes");
-    if app == UNBOUND {
-        return Ok(0);
-    }
     ensure!(
         !in_scope || published.is_some() && scopes("subscriptionScopes").is_some(),
         "`{app}` may publish and read everything: name its topics in the pub/sub component"

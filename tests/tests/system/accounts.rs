@@ -176,6 +176,33 @@ pub async fn a_page_of_somebody_else_gets_no_session(suite: &Suite) -> Result<()
     from(&stack.address()).await?.check(200)
 }
 
+pub async fn an_address_that_guesses_tokens_is_heard_no_more(suite: &Suite) -> Result<()> {
+    const ALLOWED: usize = 120;
+    let stack = suite.stack().await?;
+    let guesser = Visitor::new(stack, [6, 1])?;
+    let guess = |who: &Visitor| {
+        let request = who.anonymous(Method::GET, "/api/tasks");
+        Answer::of(request.bearer_auth("docket_made_up"))
+    };
+    let mut refused = 0;
+    let answer = loop {
+        let answer = guess(&guesser).await?;
+        if answer.status != 401 {
+            break answer;
+        }
+        refused += 1;
+        // Two a second are forgotten.
+        ensure!(refused < 2 * ALLOWED, "{refused} guesses were heard");
+    };
+    answer.problem(429, "too_many_requests")?;
+    ensure!(answer.header("retry-after").is_some(), "{answer}");
+    ensure!(refused >= ALLOWED, "{refused}");
+    // Nobody else is kept out.
+    let other = Visitor::new(stack, [6, 2])?;
+    guess(&other).await?.problem(401, "unauthorized")?;
+    Ok(())
+}
+
 pub async fn an_agent_token_lives_and_is_revoked(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
     let ava = Visitor::new(stack, [1, 6])?;
@@ -276,6 +303,57 @@ pub async fn links_come_by_mail_and_count(_: &Suite) -> Result<()> {
         .await?
         .check(200)?;
     assert_eq!(server.letters().len(), 2, "nobody gets none");
+    stack.finish().await
+}
+
+pub async fn mails_follow_an_account_to_its_new_address(_: &Suite) -> Result<()> {
+    let server = MailServer::start().await?;
+    let words = ["--smtp", &server.url(), "--mail-from", "docket@example.org"];
+    let stack = Stack::start_with("addresses", &words).await?;
+    let (old, new) = ("eda@example.org", "eda.new@example.org");
+    let eda = Visitor::new(&stack, [1, 1])?;
+    eda.sign_up(old).await?.check(201)?;
+    let verify = async |to: &str| -> Result<()> {
+        let token = mailed(&server, to, "verify").await?;
+        let body = json!({ "token": token });
+        eda.post("/api/auth/verify", Some(&body)).await?.check(204)
+    };
+    let remind = async |title: &str| -> Result<()> {
+        let at = Utc::now() + TimeDelta::seconds(1);
+        let task = json!({ "title": title, "reminders": [{ "at": at.to_rfc3339() }] });
+        eda.account()?.create(&task).await.map(drop)
+    };
+    let has = async |to: &str, words: &str| {
+        until("the mail is there", SOON, async || {
+            let letters = server.letters_to(to);
+            let found = letters.iter().any(|one| one.html.contains(words));
+            Ok(found.then_some(()))
+        })
+        .await
+    };
+    verify(old).await?;
+    let wish = json!({ "email": { "enabled": true } });
+    let preferences = "/api/notifications/preferences";
+    let wished = eda.ask(Method::PATCH, preferences, Some(&wish)).await?;
+    wished.check(200)?;
+
+    let body = json!({ "email": new, "password": PASSWORD });
+    eda.post("/api/auth/email", Some(&body)).await?.check(202)?;
+    has(old, "set a new password today").await?;
+    remind("Before").await?;
+    has(old, "Before").await?;
+    verify(new).await?;
+    let read: Value = eda.ask(Method::GET, preferences, None).await?.read(200)?;
+    assert_eq!(read["email"]["address"], new);
+    remind("After").await?;
+    has(new, "After").await?;
+    let to_old = server.letters_to(old);
+    ensure!(!to_old.iter().any(|one| one.html.contains("After")));
+    eda.refresh().await?.check(200)?;
+    let gone = Visitor::new(&stack, [1, 2])?;
+    let answer = gone.sign_in(old, PASSWORD).await?;
+    answer.problem(401, "unauthorized")?;
+    gone.sign_in(new, PASSWORD).await?.check(200)?;
     stack.finish().await
 }
 

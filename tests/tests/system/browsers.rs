@@ -5,13 +5,19 @@ use anyhow::{Context as _, Result, ensure};
 use docket_tests::client::Answer;
 use docket_tests::stack::SITE;
 use docket_tests::suite::Suite;
+use docket_tests::visitor::{PASSWORD, Visitor};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const ALLOWED: &str = "access-control-allow-origin";
 
 /// The lists of the functions that people ask.
-const LISTS: [&str; 3] = ["/api/tasks", "/api/audit", "/api/notifications"];
+const LISTS: [&str; 4] = [
+    "/api/tasks",
+    "/api/audit",
+    "/api/notifications",
+    "/api/auth/tokens",
+];
 
 pub async fn only_configured_sites_may_ask(suite: &Suite) -> Result<()> {
     let cora = suite.stack().await?.account("cora").await?;
@@ -61,6 +67,33 @@ pub async fn only_configured_sites_may_ask(suite: &Suite) -> Result<()> {
         .header("access-control-request-method", "POST");
     let internal = Answer::of(internal).await?;
     ensure!(internal.header(ALLOWED).is_none(), "{:?}", internal.headers);
+    Ok(())
+}
+
+pub async fn configured_sites_may_sign_people_in(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let sita = Visitor::new(stack, [1, 60])?;
+    sita.sign_up("sita@example.org").await?.check(201)?;
+    let evil = "https://evil.example";
+    for path in ["login", "refresh", "logout"] {
+        let path = format!("/api/auth/{path}");
+        let from = |origin: &str| {
+            let request = sita.request(Method::POST, &path).header("origin", origin);
+            let request =
+                request.json(&json!({ "email": "sita@example.org", "password": PASSWORD }));
+            Answer::of(request)
+        };
+        let refused = from(evil).await?;
+        refused.problem(403, "forbidden")?;
+        ensure!(refused.header("set-cookie").is_none(), "{path}: a cookie");
+        ensure!(refused.header(ALLOWED).is_none(), "{path}: {refused}");
+        let taken = from(SITE).await?;
+        ensure!(taken.status < 300, "{path}: {taken}");
+        ensure!(taken.header("set-cookie").is_some(), "{path}: no cookie");
+        ensure!(taken.header(ALLOWED) == Some(SITE), "{path}: {taken}");
+        let with_cookies = taken.header("access-control-allow-credentials");
+        ensure!(with_cookies == Some("true"), "{path}: {with_cookies:?}");
+    }
     Ok(())
 }
 

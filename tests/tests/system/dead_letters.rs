@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use docket_cli::dead_letters;
-use docket_tests::client::{Account, Answer};
+use docket_tests::client::Account;
 use docket_tests::stack::{RECURRENCE, SIDECAR, Stack};
 use docket_tests::suite::Suite;
 use docket_tests::until;
@@ -80,22 +80,11 @@ pub async fn what_a_consumer_cannot_take_waits_for_its_replay(_: &Suite) -> Resu
     let monthly = |title: &str| json!({ "title": title, "due": { "date": "2027-01-31" }, "recurrence": { "rule": "monthly" } });
 
     // What no consumer will ever take, on eva's own partition, holds up nothing.
-    let publish = stack
-        .http()
-        .post(format!(
-            "{}/v1.0/publish/pubsub/task-events?metadata.partitionKey={}",
-            stack.sidecar_address("tasks")?,
-            eva.id
-        ))
-        .header("dapr-api-token", stack.api_tokens("tasks")?.dapr_api_token)
-        .header("content-type", "application/cloudevents+json");
     let poison = json!({
         "specversion": "1.0", "id": "poison-1", "source": "/elsewhere", "type": "task-completed",
         "datacontenttype": "application/json", "data": { "account": eva.id },
     });
-    Answer::of(publish.body(poison.to_string()))
-        .await?
-        .check(204)?;
+    stack.publish("task-events", &eva.id, &poison).await?;
     let rent = eva.create(&monthly("rent")).await?;
     eva.act(&rent.id, "complete").await?;
     open(&eva, 1).await?;

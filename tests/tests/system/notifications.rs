@@ -41,20 +41,12 @@ fn reminder(account: &Account, n: usize, title: &str) -> Result<ReminderDue> {
     }))
 }
 
-/// Publishes events in the stead of `reminders`, by a sidecar that may.
+/// Publishes an event in the stead of `reminders`.
 async fn publish(stack: &Stack, event: &ReminderDue) -> Result<()> {
-    let request = stack
-        .http()
-        .post(format!(
-            "{}/v1.0/publish/pubsub/{REMINDERS}?metadata.partitionKey={}",
-            stack.sidecar_address("tasks")?,
-            event.data.account
-        ))
-        .header("dapr-api-token", stack.api_tokens("tasks")?.dapr_api_token)
-        .header("content-type", "application/cloudevents+json");
-    Answer::of(request.body(event.cloud_event().to_string()))
-        .await?
-        .check(204)
+    let account = event.data.account.as_str();
+    stack
+        .publish(REMINDERS, account, &event.cloud_event())
+        .await
 }
 
 async fn get(account: &Account, path: &str) -> Result<Value> {

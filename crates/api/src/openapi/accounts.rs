@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Answer, Content, JSON, Operation, Parameter, answer, boolean, of, query};
 use crate::auth::{
-    Access, Farewell, NewToken, PasswordChange, Reset, ResetRequest, SessionList, SignIn, SignUp,
-    SignedIn, TokenList, TokenMade, User, Verification,
+    Access, EmailChange, Farewell, NewToken, PasswordChange, Reset, ResetRequest, SessionList,
+    SignIn, SignUp, SignedIn, TokenList, TokenMade, User, Verification,
 };
 use crate::problem::Code;
 
@@ -53,7 +53,9 @@ const fn of_path(says: &'static str) -> Parameter {
 /// What shows who asks, where that is not an access token.
 pub(super) fn security(id: &str) -> Option<Value> {
     match id {
-        "refreshSession" | "signOut" => Some(json!([{ "refresh": [] }])),
+        "refreshSession" => Some(json!([{ "refresh": [] }])),
+        // Who has no cookie is signed out already.
+        "signOut" => Some(json!([{ "refresh": [] }, {}])),
         "signUp" | "signIn" | "verifyAddress" | "requestReset" | "resetPassword" => Some(json!([])),
         _ => None,
     }
@@ -158,6 +160,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         problems: COUNTED_BODY,
     },
     Operation {
+        method: "post",
+        path: "/api/auth/email",
+        id: "changeAddress",
+        tag: "accounts",
+        says: "Sends a mail to another address, with a link that makes it the account's. The answer tells nobody whether it belongs to an account. Sessions stay.",
+        parameters: &[],
+        request: &[(JSON, of::<EmailChange>)],
+        answer: answer(202, "It is on its way, if the address is free.", &[], &[]),
+        problems: COUNTED_BODY,
+    },
+    Operation {
         method: "get",
         path: "/api/auth/sessions",
         id: "listSessions",
@@ -235,7 +248,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/api/auth/verify",
         id: "verifyAddress",
         tag: "accounts",
-        says: "Takes in that the owner has got the mail with this token.",
+        says: "Takes in that the owner has got the mail with this token: the address is verified, or, if he wanted to change it, is the account's from now on.",
         parameters: &[],
         request: &[(JSON, of::<Verification>)],
         answer: ENDED,

@@ -144,7 +144,7 @@ pub(super) async fn set_password<R: Runtime>(
 }
 
 /// Has somebody who is signed in prove that he is the account's owner, and not just at his device.
-async fn prove<R: Runtime>(
+pub(super) async fn prove<R: Runtime>(
     app: &App<R>,
     account: &Account,
     client: &Client,

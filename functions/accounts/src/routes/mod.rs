@@ -37,6 +37,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
             get(me::read).patch(me::change).delete(me::remove),
         ),
         ("/api/auth/password", post(me::set_password)),
+        ("/api/auth/email", post(mailed::ask_to_change)),
         (
             "/api/auth/sessions",
             get(sessions::list).delete(sessions::end_all),

@@ -226,7 +226,6 @@ pub(super) async fn refresh<R: Runtime>(
     State(app): State<App<R>>,
     client: Client,
 ) -> Result<Response, Problem> {
-    client.refuse_other_pages(&app.place.public_url)?;
     let over = || Problem::new(Code::Unauthorized, "the session has ended: sign in again");
     let token = client.token.clone().ok_or_else(over)?;
     let keys = app.issuer.keys().await?;
@@ -269,7 +268,6 @@ pub(super) async fn sign_out<R: Runtime>(
     State(app): State<App<R>>,
     client: Client,
 ) -> Result<Response, Problem> {
-    client.refuse_other_pages(&app.place.public_url)?;
     let keys = app.issuer.keys().await?;
     if let Some(token) = &client.token
         && Session::may_end(token, &keys.refresh)

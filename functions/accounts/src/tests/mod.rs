@@ -76,7 +76,13 @@ fn instance() -> Instance {
 
 impl Instance {
     fn new(fake: &Fake) -> Self {
-        let place = Place::read("https://docket.example.org/", "0", "10").unwrap();
+        let place = Place::read(
+            "https://docket.example.org/",
+            "0",
+            "10",
+            "https://app.example.com",
+        )
+        .unwrap();
         Self {
             fake: fake.clone(),
             router: router(App::new(fake.clone(), &config(), place).unwrap()),

@@ -2,7 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use docket_api::notifications::{AccountMail, Taken};
+use docket_api::notifications::{AccountMail, NewAddress, Taken};
 use docket_api::reminders::{APP, NewSettings, SETTINGS, SettingsTaken};
 use docket_domain::FieldErrorCode;
 use docket_domain::account_deleted::AccountDeleted;
@@ -24,10 +24,31 @@ pub(super) async fn settings<R: Runtime>(
     _: Internal,
     Json(new): Json<NewSettings>,
 ) -> Result<Answer<Taken>, Problem> {
-    let stored = app.store.set(&new.account, new.settings).await;
-    stored.map_err(unavailable)?;
+    let stored = app.store.set(&new.account, |preferences| {
+        preferences.settings = new.settings;
+    });
+    stored.await.map_err(unavailable)?;
     let told = app.others.invoke::<SettingsTaken>(APP, SETTINGS, &new);
     told.await.map_err(unavailable)?;
+    Ok(Answer(Taken { taken: true }))
+}
+
+/// Has the mails of an account that wants some go to its new address. It may be asked again.
+pub(super) async fn address<R: Runtime>(
+    State(app): State<App<R>>,
+    _: Internal,
+    Json(new): Json<NewAddress>,
+) -> Result<Answer<Taken>, Problem> {
+    if !is_address(&new.email) {
+        let detail = "one e-mail address, as name@example.org";
+        return Err(Problem::field("/email", FieldErrorCode::Invalid, detail));
+    }
+    let stored = app.store.set(&new.account, |preferences| {
+        if preferences.email.enabled {
+            preferences.email.address = Some(new.email.clone());
+        }
+    });
+    stored.await.map_err(unavailable)?;
     Ok(Answer(Taken { taken: true }))
 }
 

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
-use docket_api::notifications::{MAILS, SETTINGS};
+use docket_api::notifications::{ADDRESSES, MAILS, SETTINGS};
 use docket_service::serve::routes;
 use docket_service::{Internal, Problem, Runtime};
 use docket_sidecar::Error;
@@ -38,6 +38,7 @@ pub(crate) fn table<R: Runtime>() -> Vec<(&'static str, MethodRouter<App<R>>)> {
         ("/internal/notifications/reminders", post(reminders::due)),
         ("/internal/notifications/accounts", post(accounts::deleted)),
         ("/internal/notifications/notification-sweep", post(sweep)),
+        (ADDRESSES, post(accounts::address)),
         (MAILS, post(accounts::mail)),
         (SETTINGS, post(accounts::settings)),
     ]
