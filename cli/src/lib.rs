@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod layout;
 pub mod machine;
 pub mod stack;
+pub mod supply;
 pub mod testing;
 pub mod tidy;
 pub mod token;

@@ -113,6 +113,7 @@ fn main() -> ExitCode {
         an_address_that_guesses_tokens_is_heard_no_more,
         links_come_by_mail_and_count,
         unknown_and_wrong_are_answered_alike,
+        mails_follow_an_account_to_its_new_address,
         sign_ins_hold_up_nobodys_tasks,
         a_task_from_its_creation_to_its_end,
         what_recurs_comes_back_once,

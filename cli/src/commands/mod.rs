@@ -9,6 +9,7 @@ pub mod down;
 pub mod events;
 pub mod inbox;
 pub mod keys;
+pub mod sbom;
 pub mod status;
 pub mod test;
 pub mod tidy;
@@ -74,6 +75,8 @@ enum Command {
     Inbox(inbox::Args),
     /// Look after the keys of access tokens
     Keys(keys::Args),
+    /// Tell what Docket is made of: a CycloneDX bill
+    Sbom(sbom::Args),
     /// Run the tests
     Test(test::Args),
     /// Measure a stack of its own beside its raw sidecar
@@ -99,6 +102,7 @@ impl Cli {
             Command::DeadLetters(args) => args.run(&global).await,
             Command::Inbox(args) => args.run(&global).await,
             Command::Keys(args) => args.run(&global).await,
+            Command::Sbom(args) => args.run(&global).await,
             Command::Test(args) => args.run(&global).await,
             Command::Bench(options) => options.run(&global).await,
             Command::Tidy(args) => args.run(&global).await,

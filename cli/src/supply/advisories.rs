@@ -70,7 +70,9 @@ impl Advisories {
             let (front, _) = front.context("an advisory begins with TOML")?;
             let one: Advisory = toml::from_str(front)?;
             if one.advisory.withdrawn.is_none() {
-                all.entry(one.advisory.package.clone()).or_default().push(one);
+                all.entry(one.advisory.package.clone())
+                    .or_default()
+                    .push(one);
             }
         }
         Ok(Self { all })
@@ -99,7 +101,11 @@ impl Advisories {
                         advisory.advisory.id,
                         kind.unwrap_or("is a hole")
                     );
-                    let list = if kind.is_some() { &mut remarks } else { &mut holes };
+                    let list = if kind.is_some() {
+                        &mut remarks
+                    } else {
+                        &mut holes
+                    };
                     list.push(line);
                 }
             }
@@ -111,7 +117,10 @@ impl Advisories {
 impl Advisory {
     fn affects(&self, one: &Crate) -> anyhow::Result<bool> {
         let version = Version::parse(&one.version)?;
-        let Versions { patched, unaffected } = &self.versions;
+        let Versions {
+            patched,
+            unaffected,
+        } = &self.versions;
         let mut good = patched.iter().chain(unaffected);
         Ok(!good.any(|range| range.matches(&version)))
     }
@@ -142,13 +151,27 @@ mod tests {
             ("a", "", "patched = [\">= 1.2.4\"]", (1, 0)),
             ("a", "", "patched = [\">= 1.2.3\"]", (0, 0)),
             ("a", "", "patched = [\"^0.9.1\", \">= 1.3\"]", (1, 0)),
-            ("a", "", "patched = [\">= 2\"]\nunaffected = [\"< 1.3.0\"]", (0, 0)),
+            (
+                "a",
+                "",
+                "patched = [\">= 2\"]\nunaffected = [\"< 1.3.0\"]",
+                (0, 0),
+            ),
             ("a", "withdrawn = \"2026-02-01\"", "patched = []", (0, 0)),
-            ("a", "informational = \"unmaintained\"", "patched = []", (0, 1)),
+            (
+                "a",
+                "informational = \"unmaintained\"",
+                "patched = []",
+                (0, 1),
+            ),
             ("b", "", "patched = []", (0, 0)),
             ("own", "", "patched = []", (0, 0)),
         ] {
-            assert_eq!(found(name, about, versions), expected, "{name} {about} {versions}");
+            assert_eq!(
+                found(name, about, versions),
+                expected,
+                "{name} {about} {versions}"
+            );
         }
     }
 

@@ -165,12 +165,8 @@ pub(super) mod tests {
 
     /// An own crate that needs one of a registry, with this licence and source, and another for its tests alone.
     pub(in super::super) fn crates(name: &str, license: Option<&str>, source: &str) -> Crates {
-        let package = |name: &str, source: Option<&str>, license: Option<&str>| {
-            json!({ "name": name, "version": "1.2.3", "source": source, "license": license, "id": name })
-        };
-        let need = |name: &str, kind: Option<&str>| {
-            json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] })
-        };
+        let package = |name: &str, source: Option<&str>, license: Option<&str>| json!({ "name": name, "version": "1.2.3", "source": source, "license": license, "id": name });
+        let need = |name: &str, kind: Option<&str>| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
         let metadata = json!({
             "packages": [
                 package("own", None, None),

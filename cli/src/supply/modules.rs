@@ -28,7 +28,10 @@ const EXCEPTIONS: [(&str, &str); 1] = [(
 const MARKS: [(&str, &str); 6] = [
     ("Apache-2.0", "Apache License Version 2.0"),
     ("BSD-3-Clause", "may be used to endorse or promote products"),
-    ("BSD-2-Clause", "Redistribution and use in source and binary forms"),
+    (
+        "BSD-2-Clause",
+        "Redistribution and use in source and binary forms",
+    ),
     ("ISC", "Permission to use, copy, modify, and"),
     ("MIT", "Permission is hereby granted, free of charge"),
     ("MPL-2.0", "Mozilla Public License"),
@@ -67,8 +70,7 @@ impl Module {
 /// # Errors
 /// Go does not tell what is in them.
 pub async fn linked(sidecars: &Path, programs: &Programs) -> anyhow::Result<BTreeSet<Module>> {
-    let go =
-        machine::find_on_path("go").context("Go is missing: see `cargo docket doctor`")?;
+    let go = machine::find_on_path("go").context("Go is missing: see `cargo docket doctor`")?;
     let mut version = build::go::command(&go, sidecars);
     version.args(["version", "-m"]).args([
         &programs.broker,
@@ -198,12 +200,27 @@ mod tests {
     fn licences_are_known_by_their_texts() {
         let bsd = "Redistribution  and use in source and binary forms, with …";
         for (text, expected) in [
-            ("The MIT License\nPermission is hereby granted, free\nof charge, to any", &["MIT"][..]),
-            ("  Apache License\n   Version 2.0, January 2004", &["Apache-2.0"]),
+            (
+                "The MIT License\nPermission is hereby granted, free\nof charge, to any",
+                &["MIT"][..],
+            ),
+            (
+                "  Apache License\n   Version 2.0, January 2004",
+                &["Apache-2.0"],
+            ),
             (bsd, &["BSD-2-Clause"]),
-            (&format!("{bsd} Neither … may be used to endorse or promote products"), &["BSD-3-Clause"]),
-            ("Mozilla Public License, version 2.0 … GNU General Public License", &["MPL-2.0"]),
-            ("GNU AFFERO GENERAL PUBLIC LICENSE Version 3 … Apache License Version 2.0", &["GPL"]),
+            (
+                &format!("{bsd} Neither … may be used to endorse or promote products"),
+                &["BSD-3-Clause"],
+            ),
+            (
+                "Mozilla Public License, version 2.0 … GNU General Public License",
+                &["MPL-2.0"],
+            ),
+            (
+                "GNU AFFERO GENERAL PUBLIC LICENSE Version 3 … Apache License Version 2.0",
+                &["GPL"],
+            ),
             ("Do as you like.", &[]),
             ("", &[]),
         ] {

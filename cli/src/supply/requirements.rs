@@ -21,7 +21,10 @@ mod tests {
     fn one_version_and_its_hash() {
         for (list, expected) in [
             ("# a list\n\na==1 --hash=sha256:00\n", 0),
-            ("a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\nb==2 --hash=sha256:02", 0),
+            (
+                "a==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\nb==2 --hash=sha256:02",
+                0,
+            ),
             ("a==1\n", 1),
             ("a>=1 --hash=sha256:00\n", 1),
             ("a\nb==1 \\\n    --hash=md5:00\n", 2),

@@ -129,7 +129,12 @@ mod tests {
             ("a", Some("MIT/Apache-2.0"), REGISTRY, 0),
             ("a", Some("Apache-2.0 WITH LLVM-exception"), REGISTRY, 0),
             ("a", Some("MIT OR GPL-3.0-only"), REGISTRY, 0),
-            ("a", Some("(MIT OR Apache-2.0) AND Unicode-3.0"), REGISTRY, 0),
+            (
+                "a",
+                Some("(MIT OR Apache-2.0) AND Unicode-3.0"),
+                REGISTRY,
+                0,
+            ),
             ("a", Some("MIT AND GPL-3.0-only"), REGISTRY, 1),
             ("a", Some("GPL-3.0-only"), REGISTRY, 1),
             ("a", Some("AGPL-3.0-or-later"), REGISTRY, 1),
@@ -137,11 +142,20 @@ mod tests {
             ("a", None, REGISTRY, 1),
             ("openssl-sys", Some("MIT"), REGISTRY, 1),
             ("a", Some("MIT"), "git+https://github.com/a/a", 1),
-            ("a", Some("MIT"), "registry+https://elsewhere.example/index", 1),
+            (
+                "a",
+                Some("MIT"),
+                "registry+https://elsewhere.example/index",
+                1,
+            ),
             ("openssl-sys", None, "git+https://github.com/a/a", 3),
         ] {
             let found = rules().broken_by(&crates(name, licence, source)).unwrap();
-            assert_eq!(found.len(), findings, "{name} {licence:?} {source}: {found:?}");
+            assert_eq!(
+                found.len(),
+                findings,
+                "{name} {licence:?} {source}: {found:?}"
+            );
         }
     }
 

@@ -47,7 +47,11 @@ fn purl(one: &Crate) -> String {
 }
 
 fn module_purl(one: &Module) -> String {
-    format!("pkg:golang/{}@{}", one.path, one.version.replace('+', "%2B"))
+    format!(
+        "pkg:golang/{}@{}",
+        one.path,
+        one.version.replace('+', "%2B")
+    )
 }
 
 fn of_crate(crates: &Crates, one: &Crate) -> Value {
@@ -106,7 +110,10 @@ mod tests {
         let crates = crates("a", Some("MIT/Apache-2.0"), "registry+x");
         let bill = bill("0.1.0", &crates, &modules());
         let parts = bill["components"].as_array().unwrap();
-        let refs: Vec<&str> = parts.iter().map(|one| one["bom-ref"].as_str().unwrap()).collect();
+        let refs: Vec<&str> = parts
+            .iter()
+            .map(|one| one["bom-ref"].as_str().unwrap())
+            .collect();
         assert_eq!(
             refs,
             [

@@ -8,4 +8,5 @@ pub mod python;
 pub mod runner;
 mod stack;
 pub mod suites;
+pub mod supply;
 pub mod tour;

@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::python::Python;
 use super::stack::Stack;
-use super::{bench, contract, runner, tour};
+use super::{bench, contract, runner, supply, tour};
 use crate::build::{self, cargo};
 use crate::layout::Project;
 use crate::stack::engine::Kind;
@@ -25,6 +25,8 @@ pub enum Suite {
     Unit,
     /// What takes outside text, tried with what nobody thought of (for DOCKET_FUZZ_SECONDS each)
     Fuzz,
+    /// What Docket is made of: licences, sources, and known holes where DOCKET_RUSTSEC and DOCKET_GO_VULNDB name databases
+    Supply,
     /// Recurrence rules beside python-dateutil
     Oracle,
     /// The tests of the Go programs
@@ -45,11 +47,12 @@ pub enum Suite {
 
 impl Suite {
     /// All of them, in the order that they run.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Tidy,
         Self::Lint,
         Self::Unit,
         Self::Fuzz,
+        Self::Supply,
         Self::Oracle,
         Self::Sidecars,
         Self::System,
@@ -68,6 +71,7 @@ impl Suite {
             Self::Lint => "lint",
             Self::Unit => "unit",
             Self::Fuzz => "fuzz",
+            Self::Supply => "supply",
             Self::Oracle => "oracle",
             Self::Sidecars => "sidecars",
             Self::System => "system",
@@ -86,6 +90,7 @@ impl Suite {
             Self::Lint => lint(project).await,
             Self::Unit => unit(project).await,
             Self::Fuzz => fuzz(project).await,
+            Self::Supply => supply::run(project).await,
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, &[self.name()], Kind::Embedded).await,

@@ -35,7 +35,10 @@ pub async fn run(project: &Project) -> anyhow::Result<usize> {
     findings.extend(modules.iter().filter_map(supply::Module::complaint));
     for list in Python::ALL.map(Python::requirements) {
         let open = supply::unpinned(&read(&root.join(list))?);
-        findings.extend(open.iter().map(|line| format!("{list}: {line} is not pinned")));
+        findings.extend(
+            open.iter()
+                .map(|line| format!("{list}: {line} is not pinned")),
+        );
     }
     let (all, others) = (crates.iter().count(), modules.len());
     eprintln!("supply: licences and sources of {all} crates, licences of {others} Go modules");
@@ -44,11 +47,16 @@ pub async fn run(project: &Project) -> anyhow::Result<usize> {
             let advisories = Advisories::read(&folder)?;
             let (holes, remarks) = advisories.look_up(&crates)?;
             let known = advisories.count();
-            eprintln!("supply: {known} advisories: {} holes in crates", holes.len());
+            eprintln!(
+                "supply: {known} advisories: {} holes in crates",
+                holes.len()
+            );
             remarks.iter().for_each(|line| eprintln!("supply: {line}"));
             findings.extend(holes);
         }
-        None => eprintln!("supply: known holes in crates were NOT looked for: {RUSTSEC} is not set"),
+        None => {
+            eprintln!("supply: known holes in crates were NOT looked for: {RUSTSEC} is not set")
+        }
     }
     match std::env::var(GO_VULNDB).ok() {
         Some(database) => {
@@ -60,7 +68,9 @@ pub async fn run(project: &Project) -> anyhow::Result<usize> {
             "supply: known holes in Go modules were NOT looked for: {GO_VULNDB} is not set"
         ),
     }
-    findings.iter().for_each(|finding| eprintln!("supply: {finding}"));
+    findings
+        .iter()
+        .for_each(|finding| eprintln!("supply: {finding}"));
     ensure!(findings.is_empty(), "{} findings", findings.len());
     Ok(all + others + Python::ALL.len())
 }

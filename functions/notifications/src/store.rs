@@ -7,7 +7,6 @@ use docket_domain::inbox::{
 use docket_domain::mail::{AccountLetter, Mail, MailId, Subject};
 use docket_domain::preferences::{Post, Preferences, preferences_key};
 use docket_domain::reminder_due::{Data, ReminderDue};
-use docket_domain::reminders::Settings;
 use docket_domain::{AccountId, Instant, TaskId};
 use docket_service::Runtime;
 use docket_sidecar::{Document, Error, Operation, Sidecar};

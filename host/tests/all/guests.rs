@@ -553,7 +553,7 @@ async fn many_endless_loops_end_and_hold_up_nobody() {
             served.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let loops = futures::future::join_all((0..LOOPS).map(|_| host.get("/loop")));
+    let loops = join_all((0..LOOPS).map(|_| host.get("/loop")));
     // What each computes counts for itself alone, however long it waits for its turns.
     tokio::select! {
         answers = loops => answers.iter().for_each(|answer| answer.is_problem(Code::Timeout)),

@@ -5,7 +5,7 @@ use chrono::Utc;
 use docket_domain::reminder_due::{Data, REMINDERS, ReminderDue};
 use docket_domain::task::Priority;
 use docket_domain::{AccountId, Instant as Moment, TaskId};
-use docket_tests::client::{Account, Answer};
+use docket_tests::client::Account;
 use docket_tests::stack::{NOTIFICATIONS, Stack};
 use docket_tests::suite::Suite;
 use docket_tests::until;
