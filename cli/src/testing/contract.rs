@@ -22,7 +22,8 @@ use crate::layout::{Ports, Project};
 pub const SECONDS: &str = "DOCKET_CONTRACT_SECONDS";
 /// For how long it is where nothing is said.
 const USUAL: &str = "100";
-/// Where chance begins, so that a failure comes again.
+/// Where chance begins. The order of what two workers ask is the machine's affair, so a failure need not come again; what
+/// was asked is told with it, with tokens of a stack that is gone by then.
 const SEED: &str = "20261123";
 /// Everybody whom the document lets sign up or in comes from an address of his own: `tests/schemathesis/hooks.py` is the
 /// proxy that tells it. Otherwise the limits by address would answer nearly all of it.

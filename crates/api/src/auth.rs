@@ -211,8 +211,8 @@ pub struct NewToken {
     /// What the owner calls it.
     #[schemars(length(min = 1, max = agent::MAX_NAME))]
     pub name: String,
-    /// What it allows: at least one scope.
-    #[schemars(length(min = 1))]
+    /// What it allows: at least one scope; one that is named twice counts once.
+    #[schemars(length(min = 1), extend("uniqueItems" = false))]
     pub scopes: Scopes,
     /// How long it is good, in seconds; without, until it is revoked.
     #[schemars(range(min = 1, max = agent::MAX_LIFE))]
