@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use docket_domain::Instant;
 use docket_domain::client::network;
 use docket_domain::rate::{Meter, Rate};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 /// How many addresses are known at once.
 const MOST: usize = 100_000;
@@ -66,7 +66,7 @@ impl Callers {
             return None;
         }
         let forwarded = headers.get_all("x-forwarded-for").iter();
-        let forwarded = forwarded.filter_map(|value| value.to_str().ok());
+        let forwarded = forwarded.map(HeaderValue::as_bytes);
         let address = network(&peer.to_string(), forwarded, self.limits.trusted_proxies);
         (!matches!(address.as_str(), "127.0.0.1" | "::/64")).then_some(Caller(address))
     }
@@ -164,6 +164,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "9.9.9.9".parse().unwrap());
         let peer = "127.0.0.1:4711".parse().unwrap();
+        assert_eq!(
+            behind.find(peer, &headers),
+            Some(Caller("9.9.9.9".to_owned()))
+        );
+        // What the client itself had sent before, whatever it is, hides nobody behind the proxy's address.
+        let value = HeaderValue::from_bytes(b"\xff, 9.9.9.9").unwrap();
+        headers.insert("x-forwarded-for", value);
         assert_eq!(
             behind.find(peer, &headers),
             Some(Caller("9.9.9.9".to_owned()))

@@ -220,7 +220,8 @@ async fn unit(project: &Project) -> anyhow::Result<usize> {
     cargo_tests(&mut command).await
 }
 
-/// For how many seconds each parser is tried, if nothing else is asked for by [`FUZZ_SECONDS`]: about a minute in all.
+/// For how many seconds each parser is tried, if nothing else is asked for by [`FUZZ_SECONDS`]: about two minutes in
+/// all.
 const FUZZ_TIME: &str = "6";
 /// What `docket-fuzz` reads.
 const FUZZ_SECONDS: &str = "DOCKET_FUZZ_SECONDS";

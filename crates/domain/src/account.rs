@@ -3,6 +3,8 @@
 
 pub mod address;
 pub mod agent;
+#[cfg(test)]
+mod fuzz;
 pub mod password;
 pub mod profile;
 pub mod session;

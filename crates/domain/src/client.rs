@@ -8,15 +8,21 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// whoever has one address has all of that; it is `unknown` if there is no address.
 pub fn network<'a>(
     peer: &str,
-    forwarded: impl IntoIterator<Item = &'a str>,
+    forwarded: impl IntoIterator<Item = &'a [u8]>,
     proxies: usize,
 ) -> String {
-    let lists = forwarded.into_iter().flat_map(|list| list.split(','));
-    let forwarded: Vec<&str> = lists.map(str::trim).collect();
+    // Bytes: what a client sends before them need be no text, and the proxies' own words count all the same.
+    let lists = forwarded.into_iter();
+    let forwarded: Vec<&[u8]> = lists
+        .flat_map(|list| list.split(|byte| *byte == b','))
+        .collect();
     let by_proxies = proxies
         .checked_sub(1)
         .and_then(|back| forwarded.iter().rev().nth(back));
-    let told = by_proxies.copied().unwrap_or(peer);
+    let told = match by_proxies {
+        Some(told) => std::str::from_utf8(told).unwrap_or_default().trim(),
+        None => peer,
+    };
     let address = match told.parse::<SocketAddr>() {
         Ok(address) => Some(address.ip()),
         Err(_) => told.parse::<IpAddr>().ok(),
@@ -57,10 +63,27 @@ mod tests {
             ("1.1.1.1:1", &["nonsense"], 1, "unknown"),
             ("", &[], 0, "unknown"),
         ] {
+            let values = forwarded.iter().map(|value| value.as_bytes());
             assert_eq!(
-                network(peer, forwarded.iter().copied(), proxies),
+                network(peer, values, proxies),
                 expected,
                 "{peer} {forwarded:?} {proxies}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_hides_nothing_that_a_proxy_tells() {
+        for (forwarded, expected) in [
+            (&b"\xff, 9.9.9.9"[..], "9.9.9.9"),
+            (b"6.6.6.6, \xc3\xa4, 9.9.9.9", "9.9.9.9"),
+            (b"\0,9.9.9.9", "9.9.9.9"),
+            (b"9.9.9.9, \xff", "unknown"),
+        ] {
+            assert_eq!(
+                network("127.0.0.1:4711", [forwarded], 1),
+                expected,
+                "{forwarded:?}"
             );
         }
     }

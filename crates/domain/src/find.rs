@@ -15,6 +15,8 @@ use crate::{AccountId, Instant};
 
 mod cursor;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod order;
 mod search;
 

@@ -336,25 +336,20 @@ impl Listing {
     /// The cursor of the next page, an opaque text. It carries a checksum over itself, the account and the question, so
     /// that a text that was cut or is for another list is known; it is no secret.
     pub fn cursor(&self, account: &AccountId, query: &Query) -> Option<String> {
-        let next = self.next?;
-        Some(format!(
-            "{}-{}",
-            base32::encode(next, 1),
-            check(account, query.unread, next)
-        ))
+        Some(text_of(account, query.unread, self.next?))
     }
 }
 
 /// Reads a cursor that was made for the same account and question; `None` for any other text.
 pub fn resume(account: &AccountId, unread: bool, text: &str) -> Option<u64> {
-    let (number, given) = text.split_once('-')?;
-    let number = base32::decode(number)?;
-    (given == check(account, unread, number)).then_some(number)
+    let number = base32::decode(text.split_once('-')?.0)?;
+    (text_of(account, unread, number) == text).then_some(number)
 }
 
-fn check(account: &AccountId, unread: bool, number: u64) -> String {
+pub(crate) fn text_of(account: &AccountId, unread: bool, number: u64) -> String {
     let digest = Sha256::digest(format!("{account} {unread} {number}"));
-    base32::encode(first_64_bits(&digest), TOKEN_DIGITS)
+    let check = base32::encode(first_64_bits(&digest), TOKEN_DIGITS);
+    format!("{}-{check}", base32::encode(number, 1))
 }
 
 /// A set of numbers as spans `[from, to)`, in order and with gaps between them.

@@ -173,6 +173,16 @@ impl Fake {
         account: &str,
         change: impl FnOnce(&mut Claims, &mut i64, &mut String),
     ) -> String {
+        self.signed_by(&signing_key(), account, change)
+    }
+
+    /// Such a token by whoever has a key.
+    fn signed_by(
+        &self,
+        key: &SigningKey,
+        account: &str,
+        change: impl FnOnce(&mut Claims, &mut i64, &mut String),
+    ) -> String {
         let mut claims = Claims {
             iss: "docket".into(),
             aud: "docket".into(),
@@ -187,7 +197,7 @@ impl Fake {
         let claims = jwt_compact::Claims::new(claims)
             .set_duration_and_issuance(&time, chrono::TimeDelta::seconds(seconds));
         Ed25519
-            .token(&Header::empty().with_key_id(kid), &claims, &signing_key())
+            .token(&Header::empty().with_key_id(kid), &claims, key)
             .unwrap()
     }
 

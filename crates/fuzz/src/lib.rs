@@ -82,6 +82,47 @@ pub fn texts(
     prop_oneof![2 => soup, 3 => edited, 1 => noise]
 }
 
+/// What tokens and cursors are made of, and what comes near it: base64url, the older base64, and what stands between parts.
+pub const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=.~ é";
+
+/// Texts that differ from a good one by a few characters: another one of [`LETTERS`], one more, or one less. Some are the good
+/// one itself.
+pub fn near(good: &str) -> impl Strategy<Value = String> {
+    #[derive(Clone, Debug)]
+    enum Slip {
+        Other(char),
+        More(char),
+        Less,
+    }
+    let letter = || select(LETTERS.chars().collect::<Vec<char>>());
+    let slip = prop_oneof![
+        3 => letter().prop_map(Slip::Other),
+        1 => letter().prop_map(Slip::More),
+        1 => Just(Slip::Less),
+    ];
+    let good: Vec<char> = good.chars().collect();
+    vec((any::<Index>(), slip), 0..4).prop_map(move |slips| {
+        let mut text = good.clone();
+        for (place, slip) in slips {
+            let place = place.index(text.len() + 1);
+            match slip {
+                Slip::More(letter) => text.insert(place, letter),
+                Slip::Other(letter) => {
+                    if let Some(old) = text.get_mut(place) {
+                        *old = letter;
+                    }
+                }
+                Slip::Less => {
+                    if place < text.len() {
+                        text.remove(place);
+                    }
+                }
+            }
+        }
+        String::from_iter(text)
+    })
+}
+
 /// A word, or something that is none.
 fn piece(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     const ODD: &[&str] = &[
@@ -181,6 +222,17 @@ mod tests {
         assert!(seen.len() > STRIDE as usize * 4, "{}", seen.len());
         assert!(seen.iter().any(|text| text.contains("wordword")));
         assert!(seen.iter().any(|text| text.contains("good")));
+    }
+
+    #[test]
+    fn some_near_texts_are_the_good_one_and_more_are_others() {
+        let (same, others) = (Cell::new(0_u64), Cell::new(0_u64));
+        run("what is near", near("abc"), |text| {
+            assert!(text.chars().count() <= 6, "{text}");
+            let count = if text == "abc" { &same } else { &others };
+            count.set(count.get() + 1);
+        });
+        assert!(same.get() > 0 && same.get() < others.get());
     }
 
     #[test]

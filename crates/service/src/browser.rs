@@ -104,7 +104,12 @@ fn origin(text: &str) -> Result<HeaderValue, NoOrigin> {
         .ok_or_else(wrong)?;
     let authority: Authority = host.parse().map_err(|_| wrong())?;
     let port = host.strip_prefix(authority.host()).unwrap_or(host);
-    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let usual = if text.starts_with("https") { 443 } else { 80 };
+    // Any other spelling would be no browser's, and never be met.
+    let is_port = |port: &str| {
+        let number = port.parse::<u16>();
+        number.is_ok_and(|number| number != usual && number.to_string() == port)
+    };
     let plain = !host.contains('@')
         && !authority.host().is_empty()
         && host.chars().all(|c| !c.is_ascii_uppercase() && c != '*')
@@ -346,6 +351,10 @@ mod tests {
             "https://App.example.com",
             "https://app.example.com:x",
             "https://app.example.com:99999",
+            "https://app.example.com:+8443",
+            "https://app.example.com:08443",
+            "https://app.example.com:443",
+            "http://app.example.com:80",
             "ftp://app.example.com",
             "https://app.example.com https://b.example",
         ] {

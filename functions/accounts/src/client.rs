@@ -42,7 +42,7 @@ impl<R: Runtime> FromRequestParts<App<R>> for Client {
         // The host says who asks, and proxies of ours do.
         let peer = text(headers, HeaderName::from_static("spin-client-addr"));
         let forwarded = headers.get_all("x-forwarded-for").iter();
-        let forwarded = forwarded.filter_map(|value| value.to_str().ok());
+        let forwarded = forwarded.map(HeaderValue::as_bytes);
         Ok(Self {
             address: network(peer, forwarded, app.place.trusted_proxies),
             device: text(headers, USER_AGENT).to_owned(),
@@ -100,11 +100,13 @@ fn text(headers: &HeaderMap, name: HeaderName) -> &str {
     value.unwrap_or_default()
 }
 
-/// The refresh token in a `Cookie` header.
+/// The refresh token in a `Cookie` header. The other cookies are of whoever else is at the host, and need be no text.
 fn of_cookie(header: &HeaderValue) -> Option<RefreshToken> {
-    let pairs = header.to_str().ok()?.split(';');
-    let values = pairs.filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='));
-    values.into_iter().find_map(RefreshToken::parse)
+    let mut pairs = header.as_bytes().split(|byte| *byte == b';');
+    pairs.find_map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?.trim();
+        RefreshToken::parse(pair.strip_prefix(COOKIE_NAME)?.strip_prefix('=')?)
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +133,29 @@ mod tests {
             let outcome = refuse_other_pages(&origin, host, &place);
             assert_eq!(outcome.is_ok(), fits, "{host} {origin:?}");
         }
+    }
+
+    #[test]
+    fn our_cookie_is_found_among_those_of_others() {
+        let token = format!("ann.0000000000007.{}", "A".repeat(43));
+        for (before, after, found) in [
+            ("", "", true),
+            ("a=b; ", "; c=d", true),
+            ("a=\u{fc};", ";b=\u{1f36a}", true),
+            ("docket_refresh=; docket_refresh2=x; ", "", true),
+            ("x", "", false),
+            ("", "x", false),
+        ] {
+            let header = format!("{before}docket_refresh={token}{after}");
+            let header = HeaderValue::from_bytes(header.as_bytes()).unwrap();
+            let read = of_cookie(&header).map(|token| token.text());
+            assert_eq!(read, found.then(|| token.clone()), "{header:?}");
+        }
+        let header = format!("a=\u{fc}; docket_refresh={token}");
+        let mut bytes = header.into_bytes();
+        bytes[2] = 0xff;
+        let header = HeaderValue::from_bytes(&bytes).unwrap();
+        assert!(of_cookie(&header).is_some());
     }
 
     #[test]

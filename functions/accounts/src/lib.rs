@@ -18,4 +18,6 @@ pub use routes::router;
 #[cfg(target_family = "wasm")]
 mod entry;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -15,6 +15,11 @@ pub const MAX_NAME: usize = 100;
 pub const MAX_LOCALE: usize = 35;
 /// The most bytes of the clients' own preferences, as JSON.
 pub const MAX_PREFERENCES: usize = 8 * 1_024;
+/// The most levels of objects and arrays in them: what is stored has some more around it, and has to be read again.
+pub const MAX_LEVELS: usize = 32;
+/// What names of `serde_json`'s own begin with. An object whose first field has one is read as something else, and which is
+/// first may be another when it has been stored.
+const RESERVED: &str = "$serde_json::";
 
 /// What an account's owner says of himself.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -119,6 +124,12 @@ impl ProfileInput {
         match &self.preferences {
             Field::Absent => {}
             Field::Null => new.preferences.clear(),
+            Field::Value(patch) if !are_kept(patch, MAX_LEVELS) => {
+                let detail = format!(
+                    "preferences have at most {MAX_LEVELS} levels, and no name begins with {RESERVED}"
+                );
+                refuse("/preferences", FieldErrorCode::Invalid, &detail);
+            }
             Field::Value(patch) => {
                 merge(&mut new.preferences, patch);
                 let size =
@@ -135,6 +146,23 @@ impl ProfileInput {
         } else {
             Err(errors)
         }
+    }
+}
+
+/// Whether fields come back from the store as they went there: there are not more levels, and no names that mean something
+/// else.
+fn are_kept(fields: &Map<String, Value>, levels: usize) -> bool {
+    levels > 0
+        && fields
+            .iter()
+            .all(|(name, value)| !name.starts_with(RESERVED) && is_kept(value, levels - 1))
+}
+
+fn is_kept(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Object(fields) => are_kept(fields, levels),
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_kept(item, levels - 1)),
+        _ => true,
     }
 }
 
@@ -223,6 +251,44 @@ mod tests {
             patched(&Profile::default(), long),
             Err(vec!["/name".to_owned()])
         );
+    }
+
+    #[test]
+    fn preferences_are_such_as_come_back_from_the_store() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        for (preferences, kept) in [
+            (format!(r#"{{"a":{}}}"#, nested(MAX_LEVELS - 1)), true),
+            (format!(r#"{{"a":{}}}"#, nested(MAX_LEVELS)), false),
+            (
+                format!(r#"{{"a":{{"b":{}}}}}"#, nested(MAX_LEVELS - 2)),
+                true,
+            ),
+            (
+                format!(r#"{{"a":{{"b":{}}}}}"#, nested(MAX_LEVELS - 1)),
+                false,
+            ),
+            (r#"{"a":{"$b":1}}"#.to_owned(), true),
+            (r#"{"$serde_json::private::RawValue":1}"#.to_owned(), false),
+            // It comes first when it is stored.
+            (
+                r#"{"a":[{"b":1,"$serde_json::private::RawValue":5}]}"#.to_owned(),
+                false,
+            ),
+        ] {
+            let text = format!(r#"{{"preferences":{preferences}}}"#);
+            let input: ProfileInput = serde_json::from_str(&text).unwrap();
+            match input.apply(&Profile::default()) {
+                Ok(profile) => {
+                    assert!(kept, "{text}");
+                    let stored = serde_json::to_string(&profile).unwrap();
+                    assert_eq!(serde_json::from_str::<Profile>(&stored).unwrap(), profile);
+                }
+                Err(errors) => {
+                    assert!(!kept, "{text}");
+                    assert_eq!(errors[0].pointer, "/preferences");
+                }
+            }
+        }
     }
 
     #[test]

@@ -128,11 +128,10 @@ impl Query {
         if text.len() > MAX_CURSOR {
             return None;
         }
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let mut parts = text.split('.');
-        let check = parts.next()?;
+        let decoded = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let mut parts = decoded.split('.').skip(1);
         let place = Place(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        (parts.next().is_none() && check == self.check(account, place)).then_some(place)
+        (self.text_of(account, place) == text).then_some(place)
     }
 
     fn check(&self, account: &AccountId, place: Place) -> String {

@@ -37,9 +37,9 @@ impl Query {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (check, segment, place): (String, _, _) = serde_json::from_slice(&bytes).ok()?;
+        let (_, segment, place): (String, _, _) = serde_json::from_slice(&bytes).ok()?;
         let cursor = Cursor { place, segment };
-        (check == self.check(account, &cursor)).then_some(cursor)
+        (self.text_of(account, &cursor) == text).then_some(cursor)
     }
 
     fn check(&self, account: &AccountId, cursor: &Cursor) -> String {

@@ -59,6 +59,12 @@ struct Device<'a> {
 
 fn instance() -> Instance {
     let fake = Fake::default();
+    prepare(&fake);
+    Instance::new(&fake)
+}
+
+/// Has the sidecar give the keys, and `notifications` take mails.
+pub(crate) fn prepare(fake: &Fake) {
     let key = URL_SAFE_NO_PAD.encode(signing_key().to_bytes());
     let mut world = fake.world();
     world
@@ -70,8 +76,6 @@ fn instance() -> Instance {
         .insert("refresh-key".into(), json!({ "r1": refresh }));
     let taken = Box::new(|_: &str, _: &Value| (200, json!({ "taken": true })));
     world.apps.insert("notifications".into(), taken);
-    drop(world);
-    Instance::new(&fake)
 }
 
 impl Instance {
