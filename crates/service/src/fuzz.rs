@@ -103,7 +103,7 @@ fn json_bodies() {
 fn deep_bodies() {
     let inputs = (
         0_usize..100_000,
-        proptest::sample::select(vec!["[", "{\"title\":", "{\"due\":{"]),
+        select(vec!["[", "{\"title\":", "{\"due\":{"]),
     );
     run("deep JSON", inputs, |(depth, opening)| {
         let text = opening.repeat(depth);
