@@ -134,7 +134,7 @@ fn folders(said: &str) -> BTreeMap<(String, String), PathBuf> {
 
 /// The licences of a folder: those whose texts its `LICENSE` has.
 fn licences(folder: &Path) -> BTreeSet<&'static str> {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "LICENSE",
         "LICENSE.txt",
         "LICENSE.md",
@@ -142,6 +142,7 @@ fn licences(folder: &Path) -> BTreeSet<&'static str> {
         "LICENCE",
         "COPYING",
         "license",
+        "license.md",
         "LICENSE.MIT",
     ];
     let texts = NAMES.map(|name| std::fs::read(folder.join(name)));
