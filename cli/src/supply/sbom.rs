@@ -65,10 +65,18 @@ fn of_crate(crates: &Crates, one: &Crate) -> Value {
     if let Some(licence) = &one.license {
         // With `/` for OR, as crates once had it.
         let expression = licence.replace(" / ", " OR ").replace('/', " OR ");
-        component["licenses"] = json!([{ "expression": expression }]);
+        set(
+            &mut component,
+            "licenses",
+            json!([{ "expression": expression }]),
+        );
     }
     if let Some(hash) = crates.hash(one) {
-        component["hashes"] = json!([{ "alg": "SHA-256", "content": hash }]);
+        set(
+            &mut component,
+            "hashes",
+            json!([{ "alg": "SHA-256", "content": hash }]),
+        );
     }
     component
 }
@@ -87,9 +95,16 @@ fn of_module(one: &Module) -> Value {
         "purl": module_purl(one),
     });
     if !licences.is_empty() {
-        component["licenses"] = licences.into();
+        set(&mut component, "licenses", licences.into());
     }
     component
+}
+
+/// Gives a component a field more.
+fn set(component: &mut Value, field: &str, value: Value) {
+    if let Some(fields) = component.as_object_mut() {
+        fields.insert(field.to_owned(), value);
+    }
 }
 
 #[cfg(test)]
