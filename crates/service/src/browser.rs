@@ -164,16 +164,40 @@ fn wants_tls<B>(request: &Request<B>) -> bool {
 }
 
 /// Whether a host, with or without a port, means the machine itself: an address of its loopback, `localhost`, or a name
-/// below that, which browsers resolve to it without asking anybody (RFC 6761, section 6.3).
+/// below that, which browsers resolve to it without asking anybody (RFC 6761, section 6.3). What has anything else about it,
+/// a user say, is no host (RFC 9110, section 7.2).
 #[must_use]
-pub fn is_loopback(authority: &str) -> bool {
-    let Ok(authority) = authority.parse::<Authority>() else {
+pub fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
-    let name = authority.host().to_ascii_lowercase();
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    let is_own = |address: IpAddr| address.to_canonical().is_loopback();
-    address.parse().is_ok_and(is_own) || name == "localhost" || name.ends_with(".localhost")
+    let name = authority.host();
+    let is_port = |rest: &str| {
+        let digits = rest.strip_prefix(':').unwrap_or("none");
+        digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+    };
+    if !host
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || is_port(rest))
+    {
+        return false;
+    }
+    let bracketed = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = match bracketed {
+        Some(address) => address.parse().ok().map(IpAddr::V6),
+        None => name.parse().ok().map(IpAddr::V4),
+    };
+    match address {
+        Some(address) => address.to_canonical().is_loopback(),
+        None => {
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            let name = name.to_ascii_lowercase();
+            let own = name == "localhost" || name.ends_with(".localhost");
+            own && name.bytes().all(letters)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -288,6 +312,14 @@ mod tests {
             ("128.0.0.1", false),
             ("127.0.0.1.example.org", false),
             ("[::2]:3000", false),
+            ("[127.0.0.1]", false),
+            ("me@localhost", false),
+            ("example.org@[::1]:3000", false),
+            ("localhost@localhost", false),
+            ("localhost:99999", false),
+            ("localhost:+80", false),
+            ("localhost:8o", false),
+            ("[].localhost", false),
             ("", false),
             ("no host", false),
         ] {
