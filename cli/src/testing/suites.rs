@@ -23,7 +23,7 @@ pub enum Suite {
     Lint,
     /// The tests of every crate
     Unit,
-    /// What takes outside text, tried with what nobody thought of (for DOCKET_FUZZ_SECONDS each)
+    /// What takes outside text, tried with what nobody thought of (for DOCKET_FUZZ_SECONDS each, from DOCKET_FUZZ_SEED on)
     Fuzz,
     /// What Docket is made of: licences, sources, and known holes where DOCKET_RUSTSEC and DOCKET_GO_VULNDB name databases
     Supply,
@@ -232,6 +232,8 @@ async fn fuzz(project: &Project) -> anyhow::Result<usize> {
         .args(["test", "--workspace", "--no-fail-fast", "--lib"])
         // They tell how much they tried.
         .args(["--", "fuzz::", "--nocapture"])
+        // Of a failure its input tells more than the test harness's stack, which would bury it.
+        .env("RUST_BACKTRACE", "0")
         .current_dir(project.root());
     if std::env::var_os(FUZZ_SECONDS).is_none() {
         command.env(FUZZ_SECONDS, FUZZ_TIME);

@@ -1,6 +1,9 @@
 //! Runs against parsers of outside text, bounded in time: as many inputs as there is time for, each of which has to be
 //! read, or refused, without a panic and within a bound. They are tests in modules named `fuzz`; `cargo docket test fuzz`
 //! gives each of them seconds, and the suite `unit` an instant.
+//!
+//! The inputs follow from a seed, so a run goes the same way again, and who has longer goes further; another seed goes another
+//! way.
 
 #![allow(
     clippy::panic,
@@ -11,12 +14,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// The variable that says for how many seconds each run goes on.
 pub const SECONDS: &str = "DOCKET_FUZZ_SECONDS";
+/// The variable that has the seed, a number below 2^64.
+pub const SEED: &str = "DOCKET_FUZZ_SEED";
 /// How long a run goes on where nothing says otherwise.
 const USUAL: Duration = Duration::from_millis(200);
 /// How long one input may take, on a machine that does much else. A parser that takes a tenth of it would be too slow.
@@ -24,27 +29,29 @@ const INPUT: Duration = Duration::from_secs(5);
 /// As many inputs are tried between two looks at the clock.
 const STRIDE: u32 = 32;
 
-/// Tries inputs until the time is over; panics with the smallest input found that makes `check` panic, or take too long.
-/// How many were tried goes to standard error.
+/// Tries inputs until the time is over; panics with the smallest input found that makes `check` panic, or take too long, and
+/// with the seed. How many were tried goes to standard error.
 pub fn run<S: Strategy>(what: &str, inputs: S, check: impl Fn(S::Value)) {
     run_within(INPUT, what, inputs, check);
 }
 
 fn run_within<S: Strategy>(limit: Duration, what: &str, inputs: S, check: impl Fn(S::Value)) {
-    let given = std::env::var(SECONDS)
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let time = given.map_or(USUAL, Duration::from_secs);
+    let time = given(SECONDS).map_or(USUAL, Duration::from_secs);
+    let seed = given(SEED).unwrap_or(0);
     let began = Instant::now();
     let (tried, slowest) = (Cell::new(0_u64), Cell::new(Duration::ZERO));
+    // Seeds that are neighbours have their strides far apart.
+    let mut stride = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     while began.elapsed() < time {
         // A runner counts up to its number of cases once in its life.
-        let mut runner = TestRunner::new(Config {
+        let config = Config {
             cases: STRIDE,
             failure_persistence: None,
+            rng_seed: RngSeed::Fixed(stride),
             ..Config::default()
-        });
-        let outcome = runner.run(&inputs, |input| {
+        };
+        stride = stride.wrapping_add(1);
+        let outcome = TestRunner::new(config).run(&inputs, |input| {
             let began = Instant::now();
             check(input);
             let took = began.elapsed();
@@ -54,7 +61,10 @@ fn run_within<S: Strategy>(limit: Duration, what: &str, inputs: S, check: impl F
             Ok(())
         });
         if let Err(failure) = outcome {
-            panic!("{what}: after {} inputs: {failure}", tried.get());
+            panic!(
+                "{what}: after {} inputs by {SEED}={seed}: {failure}",
+                tried.get()
+            );
         }
     }
     eprintln!(
@@ -63,6 +73,13 @@ fn run_within<S: Strategy>(limit: Duration, what: &str, inputs: S, check: impl F
         began.elapsed().as_secs_f64(),
         slowest.get()
     );
+}
+
+/// The number in a variable. One that is none must not pass for a run that was asked for.
+fn given(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
 /// Texts of a language: its words in any order with anything between them, and good texts with pieces taken out, doubled
@@ -233,6 +250,21 @@ mod tests {
             count.set(count.get() + 1);
         });
         assert!(same.get() > 0 && same.get() < others.get());
+    }
+
+    #[test]
+    fn a_run_goes_the_same_way_again() {
+        let first = |_| {
+            let seen = std::cell::RefCell::new(Vec::new());
+            run("itself again", texts(&["word"], &["a good text"]), |text| {
+                seen.borrow_mut().push(text);
+            });
+            let mut seen = seen.into_inner();
+            seen.truncate(STRIDE as usize);
+            seen
+        };
+        let [one, other] = [(), ()].map(first);
+        assert_eq!(one, other);
     }
 
     #[test]
