@@ -1,10 +1,11 @@
-//! Somebody at a browser: an address of his own, a cookie, and the access token that it brings.
+//! Somebody at a browser: an address of his own, cookies, and the access token that they bring.
 
 use anyhow::{Context as _, Result};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::client::{Account, Answer};
@@ -13,12 +14,16 @@ use crate::stack::Stack;
 /// The password of everybody who signs up here.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// The cookie that holds the refresh token.
+const SESSION: &str = "docket_refresh";
+
 /// Somebody at a browser.
 #[derive(Debug)]
 pub struct Visitor {
     http: reqwest::Client,
     base: String,
-    cookie: Mutex<Option<String>>,
+    /// Pairs of name and value.
+    cookies: Mutex<BTreeMap<String, String>>,
     token: Mutex<Option<String>>,
 }
 
@@ -38,28 +43,31 @@ impl Visitor {
         Ok(Self {
             http,
             base: stack.address(),
-            cookie: Mutex::default(),
+            cookies: Mutex::default(),
             token: Mutex::default(),
         })
     }
 
-    /// Another browser of the same person, which has the same cookie.
+    /// Another browser of the same person, which has the same cookies.
     #[must_use]
     pub fn copy(&self) -> Self {
         Self {
             http: self.http.clone(),
             base: self.base.clone(),
-            cookie: Mutex::new(self.cookie()),
+            cookies: Mutex::new(self.kept().clone()),
             token: Mutex::default(),
         }
     }
 
-    /// The cookie: its name and value.
+    /// The cookie of the session: its name and value.
     pub fn cookie(&self) -> Option<String> {
-        self.cookie
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let kept = self.kept();
+        let value = kept.get(SESSION)?;
+        Some(format!("{SESSION}={value}"))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The access token.
@@ -73,8 +81,15 @@ impl Visitor {
     /// A request with all that a browser sends.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.anonymous(method, path);
-        if let Some(cookie) = self.cookie().filter(|_| path.starts_with("/api/auth/")) {
-            request = request.header("cookie", cookie);
+        if path.starts_with("/api/auth/") {
+            let pairs = self.kept();
+            let pairs: Vec<String> = pairs
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            if !pairs.is_empty() {
+                request = request.header("cookie", pairs.join("; "));
+            }
         }
         if let Some(token) = self.token() {
             request = request.bearer_auth(token);
@@ -87,7 +102,7 @@ impl Visitor {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// Sends a request; keeps the cookie and the access token that the answer brings.
+    /// Sends a request; keeps the cookies and the access token that the answer brings.
     ///
     /// # Errors
     /// There is no answer.
@@ -98,9 +113,11 @@ impl Visitor {
             None => request,
         })
         .await?;
-        if let Some(cookie) = answer.header("set-cookie") {
-            let pair = cookie.split(';').next().map(str::to_owned);
-            *self.cookie.lock().unwrap_or_else(PoisonError::into_inner) = pair;
+        for cookie in answer.headers.get_all("set-cookie") {
+            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                self.kept().insert(name.to_owned(), value.to_owned());
+            }
         }
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if let Some(token) = body.get("access_token").and_then(Value::as_str) {

@@ -65,6 +65,7 @@ use accounts::{
     keys_are_rotated_and_nobody_is_kept_out, links_come_by_mail_and_count,
     mails_follow_an_account_to_its_new_address, sign_ins_hold_up_nobodys_tasks,
     two_tabs_refresh_at_once, unknown_and_wrong_are_answered_alike,
+    who_guesses_at_an_account_keeps_nobody_out_of_it,
 };
 use audit::{
     poison_holds_up_no_audit_log, tampering_with_the_audit_log_is_found,
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         an_old_refresh_token_ends_the_session,
         keys_are_rotated_and_nobody_is_kept_out,
         a_page_of_somebody_else_gets_no_session,
+        who_guesses_at_an_account_keeps_nobody_out_of_it,
         an_agent_token_lives_and_is_revoked,
         an_address_that_guesses_tokens_is_heard_no_more,
         links_come_by_mail_and_count,

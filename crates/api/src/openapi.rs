@@ -901,7 +901,7 @@ fn headers() -> Value {
         "ETag": header("The task's version, for `If-Match`.", json!({ "type": "string", "pattern": "^\"[0-9]+\"$" })),
         "Location": header("The path of what is new.", json!({ "type": "string", "format": "uri-reference" })),
         "Retry-After": header("When to try again, in seconds.", json!({ "type": "integer", "minimum": 0 })),
-        "Set-Cookie": header("The refresh token, for `/api/auth` alone; none after signing out.", json!({ "type": "string", "pattern": "^docket_refresh=" })),
+        "Set-Cookie": header("For `/api/auth` alone: `docket_refresh` has the refresh token, and nothing after signing out; `docket_device` has a device known as one that the owner has signed in on.", json!({ "type": "string", "pattern": "^docket_(refresh|device)=" })),
         "WWW-Authenticate": header("How to say who asks.", json!({ "const": "Bearer" })),
         "X-Request-Id": header(
             "What finds the request in the log; a sane one of the client's own is taken.",

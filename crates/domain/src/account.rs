@@ -3,8 +3,10 @@
 
 pub mod address;
 pub mod agent;
+pub mod device;
 #[cfg(test)]
 mod fuzz;
+pub mod key;
 pub mod password;
 pub mod profile;
 pub mod session;

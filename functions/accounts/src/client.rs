@@ -1,6 +1,7 @@
-//! Who asks: the address of the client, the name of its device, the page that it shows, and its cookie.
+//! Who asks: the address of the client, the name of its device, the page that it shows, and its cookies.
 
 use axum::extract::FromRequestParts;
+use docket_domain::account::device::{KNOWN_SECONDS, Marks};
 use docket_domain::account::session::{LONGEST_SECONDS, RefreshToken};
 use docket_domain::client::network;
 use docket_service::browser::is_loopback;
@@ -12,8 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::{App, Place};
 
 /// The cookie that holds the refresh token.
-const COOKIE_NAME: &str = "docket_refresh";
-/// The path below which browsers send it.
+const SESSION: &str = "docket_refresh";
+/// The cookie that holds the marks of a device that somebody has signed in on.
+const DEVICE: &str = "docket_device";
+/// The path below which browsers send them.
 const COOKIE_PATH: &str = "/api/auth";
 
 /// Who asks.
@@ -25,6 +28,8 @@ pub struct Client {
     pub device: String,
     /// The refresh token of its cookie.
     pub token: Option<RefreshToken>,
+    /// The marks of its device.
+    pub marks: Marks,
     /// The host that was asked, with its port.
     host: String,
 }
@@ -46,7 +51,11 @@ impl<R: Runtime> FromRequestParts<App<R>> for Client {
         Ok(Self {
             address: network(peer, forwarded, app.place.trusted_proxies),
             device: text(headers, USER_AGENT).to_owned(),
-            token: headers.get_all(COOKIE).iter().find_map(of_cookie),
+            token: cookies(headers, SESSION).find_map(RefreshToken::parse),
+            marks: cookies(headers, DEVICE)
+                .map(Marks::parse)
+                .find(|marks| !marks.is_empty())
+                .unwrap_or_default(),
             host,
         })
     }
@@ -68,26 +77,34 @@ fn refuse_other_pages(origin: &HeaderValue, host: &str, place: &Place) -> Result
 
 impl Client {
     /// The cookie that brings `token` back for so many seconds.
-    pub fn cookie(&self, token: &RefreshToken, seconds: u32) -> Option<HeaderValue> {
-        self.header(&token.text(), seconds)
+    pub fn session_cookie(&self, token: &RefreshToken, seconds: u32) -> Option<HeaderValue> {
+        self.cookie(
+            SESSION,
+            &token.text(),
+            i64::from(seconds).min(LONGEST_SECONDS),
+        )
     }
 
-    /// The cookie that ends the one that there is.
-    pub fn no_cookie(&self) -> Option<HeaderValue> {
-        self.header("", 0)
+    /// The cookie that ends the one of the session.
+    pub fn no_session_cookie(&self) -> Option<HeaderValue> {
+        self.cookie(SESSION, "", 0)
+    }
+
+    /// The cookie by which the device is known.
+    pub fn device_cookie(&self, marks: &Marks) -> Option<HeaderValue> {
+        self.cookie(DEVICE, &marks.text(), i64::from(KNOWN_SECONDS))
     }
 
     /// RFC 6265, and `SameSite` as its successor has it. On loopback there is no TLS, and some clients keep `Secure`
     /// cookies from there.
-    fn header(&self, value: &str, seconds: u32) -> Option<HeaderValue> {
+    fn cookie(&self, name: &str, value: &str, seconds: i64) -> Option<HeaderValue> {
         let secure = if is_loopback(&self.host) {
             ""
         } else {
             "; Secure"
         };
-        let seconds = i64::from(seconds).min(LONGEST_SECONDS);
         let text = format!(
-            "{COOKIE_NAME}={value}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+            "{name}={value}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
         );
         let mut header = HeaderValue::from_str(&text).ok()?;
         header.set_sensitive(true);
@@ -100,12 +117,13 @@ fn text(headers: &HeaderMap, name: HeaderName) -> &str {
     value.unwrap_or_default()
 }
 
-/// The refresh token in a `Cookie` header. The other cookies are of whoever else is at the host, and need be no text.
-fn of_cookie(header: &HeaderValue) -> Option<RefreshToken> {
-    let mut pairs = header.as_bytes().split(|byte| *byte == b';');
-    pairs.find_map(|pair| {
+/// What cookies of this name hold. The other cookies are of whoever else is at the host, and need be no text.
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let headers = headers.get_all(COOKIE).iter();
+    let pairs = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
         let pair = std::str::from_utf8(pair).ok()?.trim();
-        RefreshToken::parse(pair.strip_prefix(COOKIE_NAME)?.strip_prefix('=')?)
+        pair.strip_prefix(name)?.strip_prefix('=')
     })
 }
 
@@ -136,26 +154,29 @@ mod tests {
     }
 
     #[test]
-    fn our_cookie_is_found_among_those_of_others() {
-        let token = format!("ann.0000000000007.{}", "A".repeat(43));
-        for (before, after, found) in [
-            ("", "", true),
-            ("a=b; ", "; c=d", true),
-            ("a=\u{fc};", ";b=\u{1f36a}", true),
-            ("docket_refresh=; docket_refresh2=x; ", "", true),
-            ("x", "", false),
-            ("", "x", false),
+    fn our_cookies_are_found_among_those_of_others() {
+        for (before, after, expected) in [
+            (&b""[..], &b""[..], &["x"][..]),
+            (b"a=b; ", b"; c=d", &["x"]),
+            (b"a=\xc3\xbc;", b";b=\xff", &["x"]),
+            (b"a=\xff; ", b";", &["x"]),
+            (
+                b"docket=y; docket_refresh2=y; docket_device2=y; ",
+                b"",
+                &["x"],
+            ),
+            (b"docket_refresh=; docket_device=; ", b"", &["", "x"]),
+            (b"x", b"", &[]),
+            (b"", b"\xff", &[]),
         ] {
-            let header = format!("{before}docket_refresh={token}{after}");
-            let header = HeaderValue::from_bytes(header.as_bytes()).unwrap();
-            let read = of_cookie(&header).map(|token| token.text());
-            assert_eq!(read, found.then(|| token.clone()), "{header:?}");
+            for name in [SESSION, DEVICE] {
+                let header = [before, name.as_bytes(), b"=x", after].concat();
+                let header = HeaderValue::from_bytes(&header).unwrap();
+                let headers = HeaderMap::from_iter([(COOKIE, header.clone())]);
+                let found: Vec<&str> = cookies(&headers, name).collect();
+                assert_eq!(found, expected, "{header:?}");
+            }
         }
-        let header = format!("a=\u{fc}; docket_refresh={token}");
-        let mut bytes = header.into_bytes();
-        bytes[2] = 0xff;
-        let header = HeaderValue::from_bytes(&bytes).unwrap();
-        assert!(of_cookie(&header).is_some());
     }
 
     #[test]
@@ -173,9 +194,10 @@ mod tests {
                 address: String::new(),
                 device: String::new(),
                 token: None,
+                marks: Marks::default(),
                 host: host.to_owned(),
             };
-            let cookie = client.no_cookie().unwrap();
+            let cookie = client.no_session_cookie().unwrap();
             assert!(cookie.is_sensitive());
             let cookie = cookie.to_str().unwrap();
             assert_eq!(cookie.contains("; Secure"), secure, "{host}");

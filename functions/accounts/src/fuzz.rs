@@ -3,8 +3,9 @@
 use axum::body::Body;
 use axum::extract::FromRequestParts as _;
 use docket_domain::account::address::Address;
+use docket_domain::account::key::Key;
 use docket_domain::account::profile::Profile;
-use docket_domain::account::session::{Key, RefreshToken, Session, SessionId};
+use docket_domain::account::session::{RefreshToken, Session, SessionId};
 use docket_domain::account::{Account, account_key, digest};
 use docket_domain::client::network;
 use docket_domain::{AccountId, Entropy, Instant};

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use docket_api::auth::Access;
 use docket_domain::AccountId;
-use docket_domain::account::session::{Key, SessionId};
+use docket_domain::account::key::Key;
+use docket_domain::account::session::SessionId;
 use docket_service::auth::{Claims, ISSUER, SECRET_STORE};
 use docket_service::{Problem, Runtime};
 use docket_sidecar::Sidecar;
@@ -30,7 +31,7 @@ const KEYS_LIVE: Duration = Duration::from_secs(60);
 pub struct Keys {
     id: String,
     signing: SigningKey,
-    /// What refresh tokens follow from.
+    /// What refresh tokens and marks of devices follow from.
     pub refresh: Key,
 }
 

@@ -2,8 +2,10 @@
 //! tells nothing any more; all instances count together.
 
 use docket_domain::account::address::Address;
+use docket_domain::account::device::Mark;
 use docket_domain::account::digest;
 use docket_domain::rate::{Meter, Rate};
+use docket_service::serve::log_background;
 use docket_service::{Problem, Runtime};
 use docket_sidecar::Document;
 use std::time::Duration;
@@ -12,8 +14,10 @@ use crate::client::Client;
 use crate::store::{Failed, Store};
 
 const HOUR: u32 = 3_600;
-/// Sign-ins to one account. What is asked for a password counts as one.
-const SIGN_INS_BY_ADDRESS: Rate = Rate::new(10, 60);
+/// Passwords that are given to one account by strangers, or on one device that its owner has signed in on.
+const PASSWORDS: Rate = Rate::new(10, 60);
+/// Wrong ones of these, one after the other (NIST SP 800-63B, section 5.2.2, has no more than 100).
+const WRONG_PASSWORDS: Rate = Rate::new(100, 24 * HOUR);
 /// Sign-ins from one client.
 const SIGN_INS_BY_CLIENT: Rate = Rate::new(30, 60);
 /// Mails that are asked for to one address.
@@ -32,6 +36,12 @@ struct Counted {
     rate: Rate,
 }
 
+/// A password that somebody gives: it counts as a wrong one until it is known to be right.
+#[must_use]
+pub struct Guess {
+    key: String,
+}
+
 impl Counted {
     fn new(what: &str, of: &str, rate: Rate) -> Self {
         let key = format!("limit:{what}:{}", digest(of));
@@ -44,11 +54,39 @@ impl<R: Runtime> Limits<R> {
         Self { store }
     }
 
-    /// A sign-in, or whatever else a password is asked for.
-    pub async fn sign_in(&self, address: &Address, client: &Client) -> Result<(), Problem> {
-        let by_address = Counted::new("sign-in", &address.digest(), SIGN_INS_BY_ADDRESS);
+    /// A sign-in, or whatever else a password is asked for: by a stranger, or on a device that has a `mark`.
+    pub async fn password(
+        &self,
+        address: &Address,
+        client: &Client,
+        mark: Option<&Mark>,
+    ) -> Result<Guess, Problem> {
+        let subject = mark.map_or_else(|| address.digest(), Mark::digest);
+        let wrong = Counted::new("wrong-password", &subject, WRONG_PASSWORDS);
+        let key = wrong.key.clone();
+        let by_subject = Counted::new("sign-in", &subject, PASSWORDS);
         let by_client = Counted::new("sign-in", &client.address, SIGN_INS_BY_CLIENT);
-        self.take(&[by_address, by_client]).await
+        self.take(&[wrong, by_subject, by_client]).await?;
+        Ok(Guess { key })
+    }
+
+    /// It was right: the wrong ones before it count no more. Nobody waits for that.
+    pub fn was_right(&self, Guess { key }: Guess) {
+        let store = self.store.clone();
+        self.store.runtime.clone().spawn(async move {
+            let forgotten = store.again(|| async {
+                let meter: Document<Meter> = store.document(key.clone()).await?;
+                let removal: Vec<_> = meter.removal().into_iter().collect();
+                if !removal.is_empty() {
+                    store.transact(&removal).await?;
+                }
+                Ok::<_, Failed>(())
+            });
+            if let Err(problem) = forgotten.await {
+                let cause = problem.cause().unwrap_or("refused").to_owned();
+                log_background("warn", &format!("wrong passwords still count: {cause}"));
+            }
+        });
     }
 
     /// A new account.

@@ -203,6 +203,22 @@ pub async fn an_address_that_guesses_tokens_is_heard_no_more(suite: &Suite) -> R
     Ok(())
 }
 
+pub async fn who_guesses_at_an_account_keeps_nobody_out_of_it(suite: &Suite) -> Result<()> {
+    let stack = suite.stack().await?;
+    let email = "mona@example.org";
+    let mona = Visitor::new(stack, [6, 3])?;
+    mona.sign_up(email).await?.check(201)?;
+    mona.post("/api/auth/logout", None).await?.check(204)?;
+    let stranger = Visitor::new(stack, [6, 4])?;
+    let refused = until("the stranger is heard no more", SOON, async || {
+        let answer = stranger.sign_in(email, "wrong horse").await?;
+        ensure!(matches!(answer.status, 401 | 429 | 503), "{answer}");
+        Ok((answer.status == 429).then_some(answer))
+    });
+    refused.await?.problem(429, "too_many_requests")?;
+    mona.sign_in(email, PASSWORD).await?.check(200)
+}
+
 pub async fn an_agent_token_lives_and_is_revoked(suite: &Suite) -> Result<()> {
     let stack = suite.stack().await?;
     let ava = Visitor::new(stack, [1, 6])?;

@@ -8,9 +8,11 @@ use proptest::sample::select;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::agent::Shown;
+use super::device::Marks;
+use super::key::Key;
 use super::password::{MAX_BYTES, MAX_CHARACTERS, MIN_CHARACTERS, check, normal};
 use super::profile::{MAX_NAME, MAX_PREFERENCES, ProfileInput};
-use super::session::{Key, MAX_DEVICE, RefreshToken, Refreshed, Session};
+use super::session::{MAX_DEVICE, RefreshToken, Refreshed, Session};
 use super::*;
 use crate::preferences::MAX_ADDRESS;
 use crate::{Scope, Scopes};
@@ -162,6 +164,21 @@ fn agent_tokens() {
         assert_eq!(known.is(&read, now()), text == right, "{text}");
         // Whoever verifies one knows it from an access token by how it begins.
         assert!(text.starts_with("dkt_") && !text.contains('.'), "{text}");
+    });
+}
+
+#[test]
+fn marks_of_devices() {
+    let address = Address::parse("ann@example.org").unwrap();
+    let right = Marks::default().after(&address, &key(), Entropy(7)).text();
+    let inputs = prop_oneof![2 => near(&right), 1 => texts(TOKEN_WORDS, TOKENS)];
+    run("marks of devices", inputs, |text| {
+        let marks = Marks::parse(&text);
+        let shown = text.split('.').any(|mark| mark == right);
+        assert_eq!(marks.of(&address, &key()).is_some(), shown, "{text}");
+        assert_eq!(Marks::parse(&marks.text()), marks, "{text}");
+        let after = marks.after(&address, &key(), Entropy(8));
+        assert!(after.of(&address, &key()).is_some(), "{text}");
     });
 }
 

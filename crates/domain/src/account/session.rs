@@ -6,12 +6,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use std::fmt;
 
 use super::digest;
+use super::key::Key;
 use crate::rate::{Meter, Rate};
 use crate::{AccountId, Entropy, Instant, base32};
 
@@ -27,18 +26,6 @@ pub const MAX_DEVICE: usize = 200;
 const REFRESHES: Rate = Rate::new(60, 60);
 /// What of a secret is chance, in bytes; the rest shows that it is ours.
 const CHANCE: usize = 24;
-
-/// The key that tokens follow from.
-#[derive(Clone)]
-pub struct Key([u8; 32]);
-
-impl Key {
-    /// Reads a key: 32 bytes in base64url without padding.
-    pub fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        bytes.try_into().ok().map(Self)
-    }
-}
 
 /// A session's id.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -120,24 +107,22 @@ impl RefreshToken {
         for (half, entropy) in seed.chunks_mut(16).zip(chance) {
             half.copy_from_slice(&entropy.0.to_be_bytes());
         }
-        Self::signed(
-            account,
-            session,
-            key,
-            &mac(key, "first", account, session, &seed),
-        )
+        let chance = key.code(&purpose("first", account, session), &seed);
+        Self::signed(account, session, key, chance)
     }
 
     /// The token that follows on this one.
     fn next(&self, key: &Key) -> Self {
-        let chance = mac(key, "next", &self.account, &self.session, &self.secret);
-        Self::signed(&self.account, &self.session, key, &chance)
+        let purpose = purpose("next", &self.account, &self.session);
+        let chance = key.code(&purpose, &self.secret);
+        Self::signed(&self.account, &self.session, key, chance)
     }
 
-    fn signed(account: &AccountId, session: &SessionId, key: &Key, chance: &[u8; 32]) -> Self {
-        let mut secret = *chance;
+    /// A token of chance, the end of which is replaced by what shows that it is ours.
+    fn signed(account: &AccountId, session: &SessionId, key: &Key, chance: [u8; 32]) -> Self {
+        let mut secret = chance;
         let (chance, mark) = secret.split_at_mut(CHANCE);
-        let ours = mac(key, "ours", account, session, chance);
+        let ours = key.code(&purpose("ours", account, session), chance);
         mark.iter_mut().zip(ours).for_each(|(to, from)| *to = from);
         Self {
             account: account.clone(),
@@ -148,7 +133,9 @@ impl RefreshToken {
 
     /// Whether it was made by this key, at whatever time.
     fn is_ours(&self, key: &Key) -> bool {
-        Self::signed(&self.account, &self.session, key, &self.secret) == *self
+        let (chance, mark) = self.secret.split_at(CHANCE);
+        let purpose = purpose("ours", &self.account, &self.session);
+        key.begins(mark, &purpose, chance)
     }
 
     fn digest(&self) -> String {
@@ -156,21 +143,10 @@ impl RefreshToken {
     }
 }
 
-fn mac(key: &Key, what: &str, account: &AccountId, session: &SessionId, of: &[u8]) -> [u8; 32] {
-    let Key(key) = key;
-    // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return [0; 32];
-    };
-    mac.update(
-        format!(
-            "docket-refresh-v1\n{what}\n{account}\n{}\n",
-            session.as_str()
-        )
-        .as_bytes(),
-    );
-    mac.update(of);
-    mac.finalize().into_bytes().into()
+/// What a code is for. (The last line ends with the code's message.)
+fn purpose(what: &str, account: &AccountId, session: &SessionId) -> String {
+    let session = session.as_str();
+    format!("docket-refresh-v1\n{what}\n{account}\n{session}")
 }
 
 /// A session.
@@ -282,7 +258,7 @@ mod tests {
     const DAY: i64 = 24 * 3_600 * 1_000;
 
     fn key(n: u8) -> Key {
-        Key([n; 32])
+        Key::parse(&URL_SAFE_NO_PAD.encode([n; 32])).unwrap()
     }
 
     fn start() -> Instant {

@@ -1,6 +1,7 @@
 //! Links that come by mail: that an address is its owner's, another address, and a password that was forgotten.
 
 use axum::extract::State;
+use axum::response::Response;
 use docket_api::auth::{EmailChange, Reset, ResetRequest, Verification};
 use docket_domain::account::address::Address;
 use docket_domain::{AccountId, FieldErrorCode};
@@ -11,6 +12,7 @@ use http::StatusCode;
 
 use super::me::{load, prove};
 use super::person::Person;
+use super::sign_in::known;
 use super::{Wrong, unavailable};
 use crate::App;
 use crate::client::Client;
@@ -166,12 +168,13 @@ pub(super) async fn ask_to_reset<R: Runtime>(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Sets a password anew; every session ends. The address is its owner's, who has got the mail.
+/// Sets a password anew; every session ends. The address is its owner's, who has got the mail: strangers who guess at the
+/// account do not keep him from signing in.
 pub(super) async fn reset<R: Runtime>(
     State(app): State<App<R>>,
     client: Client,
     Json(request): Json<Reset>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     app.limits.mailed(&client).await?;
     let (document, mailed) = app.mails.find(&request.token.0, &[Purpose::Reset]).await?;
     let account = load(&app, &mailed.account).await;
@@ -184,6 +187,7 @@ pub(super) async fn reset<R: Runtime>(
     wrong.password("/password", &request.password.0, email, name);
     wrong.finish()?;
     let _place = app.places.take()?;
+    let keys = app.issuer.keys().await?;
     let hash = password::hash(&request.password.0, app.runtime.entropy());
     let hash = hash.map_err(Problem::internal)?;
     let set = app.store.change(&mailed.account, |account| {
@@ -198,7 +202,8 @@ pub(super) async fn reset<R: Runtime>(
             with: document.removal().into_iter().collect(),
         })
     });
-    or_no_good(set.await)
+    let set = or_no_good(set.await)?;
+    known(set, &app, &account.email, &client, &keys)
 }
 
 /// A link of an account that is gone is no good.

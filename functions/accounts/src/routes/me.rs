@@ -154,10 +154,15 @@ pub(super) async fn prove<R: Runtime>(
         return Ok(());
     };
     let _place = app.places.take()?;
-    app.limits.sign_in(&account.email, client).await?;
+    let keys = app.issuer.keys().await?;
+    let mark = client.marks.of(&account.email, &keys.refresh);
+    let guess = app.limits.password(&account.email, client, mark).await?;
     match password::verify(password, Some(hash)).map_err(Problem::internal)? {
         Verified::Wrong => Err(not_the_password()),
-        Verified::Right | Verified::RightButOld => Ok(()),
+        Verified::Right | Verified::RightButOld => {
+            app.limits.was_right(guess);
+            Ok(())
+        }
     }
 }
 

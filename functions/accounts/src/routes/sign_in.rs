@@ -2,7 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use docket_api::auth::{Access, SignIn, SignUp, SignedIn};
 use docket_domain::account::address::Address;
 use docket_domain::account::profile::{Profile, ProfileInput};
@@ -13,9 +13,8 @@ use docket_domain::{AccountId, Instant};
 use docket_service::serve::log_background;
 use docket_service::{Code, Json, Problem, Runtime};
 use docket_sidecar::{Document, Error, Operation, creation};
-use http::StatusCode;
 use http::header::SET_COOKIE;
-use serde::Serialize;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::me::tell_settings;
 use super::{Wrong, unavailable};
@@ -131,14 +130,16 @@ pub(super) async fn sign_in<R: Runtime>(
         return Err(wrong.finish().err().unwrap_or_else(refused));
     };
     let _place = app.places.take()?;
-    app.limits.sign_in(&address, &client).await?;
     let keys = app.issuer.keys().await?;
+    let mark = client.marks.of(&address, &keys.refresh);
+    let guess = app.limits.password(&address, &client, mark).await?;
     let account = app.store.owner(&address).await.map_err(unavailable)?;
     let hash = account.as_ref().and_then(|one| one.password.as_deref());
     let verified = password::verify(&request.password.0, hash).map_err(Problem::internal)?;
     let Some(account) = account.filter(|_| verified != Verified::Wrong) else {
         return Err(refused());
     };
+    app.limits.was_right(guess);
     let rehashed = match verified {
         Verified::RightButOld => {
             let salt = app.runtime.entropy();
@@ -207,18 +208,29 @@ impl Begun {
             access: app.issuer.access(keys, &account.id, &self.id)?,
         };
         let seconds = self.session.seconds_left(app.runtime.now());
-        let cookie = client.cookie(&self.token, seconds);
-        with_cookie(status, &signed_in, cookie)
+        let session = client.session_cookie(&self.token, seconds);
+        let answer = (status, [set(session)?], Answer(signed_in));
+        known(answer, app, &account.email, client, keys)
     }
 }
 
-fn with_cookie(
-    status: StatusCode,
-    answer: &impl Serialize,
-    cookie: Option<http::HeaderValue>,
+/// Has the device known from now on as one that the owner of an address has shown himself on.
+pub(super) fn known<R: Runtime>(
+    answer: impl IntoResponse,
+    app: &App<R>,
+    address: &Address,
+    client: &Client,
+    keys: &Keys,
 ) -> Result<Response, Problem> {
+    let chance = app.runtime.entropy();
+    let marks = client.marks.after(address, &keys.refresh, chance);
+    // (Beside the cookie that is there; one in a list of headers would take its place.)
+    Ok((AppendHeaders([set(client.device_cookie(&marks))?]), answer).into_response())
+}
+
+fn set(cookie: Option<HeaderValue>) -> Result<(HeaderName, HeaderValue), Problem> {
     let cookie = cookie.ok_or_else(|| Problem::internal("a cookie that is none"))?;
-    Ok((status, [(SET_COOKIE, cookie)], Answer(answer)).into_response())
+    Ok((SET_COOKIE, cookie))
 }
 
 /// The next access token, for the cookie's refresh token, which another takes the place of.
@@ -260,7 +272,8 @@ pub(super) async fn refresh<R: Runtime>(
         return Err(over());
     };
     let access: Access = app.issuer.access(&keys, &token.account, &token.session)?;
-    with_cookie(StatusCode::OK, &access, client.cookie(&next, left))
+    let cookie = client.session_cookie(&next, left);
+    Ok(([set(cookie)?], Answer(access)).into_response())
 }
 
 /// Ends the cookie's session. Its access tokens end by themselves within minutes.
@@ -274,9 +287,8 @@ pub(super) async fn sign_out<R: Runtime>(
     {
         end(&app, token).await?;
     }
-    let cookie = client.no_cookie();
-    let cookie = cookie.ok_or_else(|| Problem::internal("a cookie that is none"))?;
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
+    let cookie = client.no_session_cookie();
+    Ok((StatusCode::NO_CONTENT, [set(cookie)?]).into_response())
 }
 
 /// Ends the session of a token, if it has not ended, and its account is there.

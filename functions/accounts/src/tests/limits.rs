@@ -34,6 +34,99 @@ fn passwords_are_guessed_ten_times_a_minute_from_anywhere() {
 }
 
 #[test]
+fn strangers_keep_nobody_out_of_his_own_account() {
+    block_on(async {
+        let instance = instance();
+        let ann = instance.person("ann@example.org").await;
+        // Somebody who has an account as well, at Ann's own address of the network.
+        let ben = instance.device();
+        ben.sign_up("ben@example.org").await.expect(201);
+        let guess = async |device: &Device<'_>| {
+            for _ in 0..10 {
+                let answer = device.sign_in("ann@example.org", "wrong horse").await;
+                answer.expect(401);
+            }
+            device.sign_in("ann@example.org", PASSWORD).await
+        };
+        guess(&ben).await.expect(429);
+        ann.post("/api/auth/logout", Value::Null).await.expect(204);
+        ann.sign_in("ann@example.org", PASSWORD).await.expect(200);
+        // The mark says nothing of the address that it is shown with.
+        let upper = ann.sign_in("ANN@example.org", PASSWORD).await;
+        upper.expect(200);
+
+        // Whoever guesses at her device keeps nobody else out.
+        let at_hers = instance.device_at("10.0.0.2");
+        at_hers.mark.replace(ann.mark.borrow().clone());
+        pass(&instance.fake, 60);
+        guess(&at_hers).await.expect(429);
+        let elsewhere = instance.device_at("10.0.0.3");
+        let answer = elsewhere.sign_in("ann@example.org", PASSWORD).await;
+        answer.expect(200);
+        assert_ne!(elsewhere.mark, ann.mark);
+    });
+}
+
+#[test]
+fn a_hundred_wrong_passwords_come_in_a_row() {
+    block_on(async {
+        let instance = instance();
+        let ann = instance.person("ann@example.org").await;
+        let stranger = instance.device_at("10.0.0.2");
+        let wrong = async |times: u32| {
+            for _ in 0..times {
+                pass(&instance.fake, 6);
+                let answer = stranger.sign_in("ann@example.org", "wrong horse").await;
+                answer.expect(401);
+            }
+            pass(&instance.fake, 6);
+        };
+        wrong(60).await;
+        // Her password, from wherever, is the end of the row.
+        let elsewhere = instance.device_at("10.0.0.3");
+        let right = elsewhere.sign_in("ann@example.org", PASSWORD).await;
+        right.expect(200);
+        wrong(100).await;
+        let answer = stranger.sign_in("ann@example.org", PASSWORD).await;
+        let seconds: u32 = answer.headers["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        answer.expect(429);
+        // One each 864 s, of which the row itself took some.
+        assert!((1..=864).contains(&seconds), "{seconds}");
+        ann.sign_in("ann@example.org", PASSWORD).await.expect(200);
+        pass(&instance.fake, i64::from(seconds));
+        wrong(0).await;
+        let last = stranger.sign_in("ann@example.org", PASSWORD).await;
+        last.expect(200);
+    });
+}
+
+#[test]
+fn who_is_asked_for_his_password_again_is_counted_like_one_who_signs_in() {
+    block_on(async {
+        let instance = instance();
+        let ann = instance.person("ann@example.org").await;
+        let change = |current: &str| {
+            let body = json!({ "current": current, "new": "another horse" });
+            ann.post("/api/auth/password", body)
+        };
+        for _ in 0..10 {
+            change("wrong horse").await.expect(403);
+        }
+        change(PASSWORD).await.expect(429);
+        // It was her device alone that tried.
+        let elsewhere = instance.device_at("10.0.0.3");
+        let answer = elsewhere.sign_in("ann@example.org", PASSWORD).await;
+        answer.expect(200);
+        pass(&instance.fake, 6);
+        change(PASSWORD).await.expect(204);
+    });
+}
+
+#[test]
 fn one_client_guesses_thirty_times_a_minute() {
     block_on(async {
         let instance = instance();

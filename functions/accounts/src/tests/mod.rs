@@ -42,10 +42,12 @@ impl Answer {
         self.body
     }
 
-    /// The cookie that it sets: its name and value.
-    fn cookie(&self) -> Option<String> {
-        let cookie = self.headers.get("set-cookie")?.to_str().unwrap();
-        Some(cookie.split(';').next().unwrap().to_owned())
+    /// The cookie of this name that it sets: its name and value.
+    fn cookie(&self, name: &str) -> Option<String> {
+        let set = self.headers.get_all("set-cookie").iter();
+        let mut pairs = set.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+        let found = pairs.find(|pair| pair.split('=').next() == Some(name));
+        found.map(str::to_owned)
     }
 }
 
@@ -54,6 +56,8 @@ struct Device<'a> {
     instance: &'a Instance,
     address: &'static str,
     cookie: RefCell<String>,
+    /// The cookie by which the device is known.
+    mark: RefCell<String>,
     token: RefCell<String>,
 }
 
@@ -121,6 +125,7 @@ impl Instance {
             instance: self,
             address,
             cookie: RefCell::default(),
+            mark: RefCell::default(),
             token: RefCell::default(),
         }
     }
@@ -148,17 +153,21 @@ impl Device<'_> {
         if !self.token.borrow().is_empty() {
             request = request.header("authorization", format!("Bearer {}", self.token.borrow()));
         }
-        if !self.cookie.borrow().is_empty() {
-            request = request.header("cookie", format!("a=b; {}", self.cookie.borrow()));
-        }
+        let cookies = format!("a=b; {}; {}", self.cookie.borrow(), self.mark.borrow());
+        request = request.header("cookie", cookies);
         let body = if body.is_null() {
             Body::empty()
         } else {
             body.to_string().into()
         };
         let answer = self.instance.send(request.body(body).unwrap()).await;
-        if let Some(cookie) = answer.cookie() {
-            *self.cookie.borrow_mut() = cookie;
+        for (name, kept) in [
+            ("docket_refresh", &self.cookie),
+            ("docket_device", &self.mark),
+        ] {
+            if let Some(cookie) = answer.cookie(name) {
+                kept.replace(cookie);
+            }
         }
         if let Some(token) = answer.body["access_token"].as_str() {
             *self.token.borrow_mut() = token.to_owned();
