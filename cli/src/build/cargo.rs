@@ -1,6 +1,6 @@
 //! Asks cargo what a package is, runs it, and reads what it made from its messages.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -196,7 +196,12 @@ pub fn program_of<'a>(artifacts: &'a [Artifact], program: &str) -> anyhow::Resul
 /// The cargo that runs this command, without what it tells its child about the package `docket-cli`.
 #[must_use]
 pub fn native() -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    outside_a_package(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// A program that asks that cargo, without what it tells its child about the package `docket-cli`.
+#[must_use]
+pub fn outside_a_package(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in names_in_environment(is_of_one_package) {
         command.env_remove(name);

@@ -32,23 +32,11 @@ pub struct Crates {
 }
 
 impl Crates {
-    /// All that Cargo.lock has, for whatever platform.
-    ///
-    /// # Errors
-    /// Cargo.lock does not fit the manifests, or cannot be read.
-    pub async fn locked(root: &Path) -> anyhow::Result<Self> {
-        Self::read(root, &[]).await
-    }
-
     /// Those that are in what is built of these packages for these platforms.
     ///
     /// # Errors
-    /// As [`Self::locked`].
+    /// Cargo.lock does not fit the manifests, or cannot be read.
     pub async fn built(root: &Path, platforms: &[&str], roots: &[&str]) -> anyhow::Result<Self> {
-        Ok(Self::read(root, platforms).await?.reached_from(roots))
-    }
-
-    async fn read(root: &Path, platforms: &[&str]) -> anyhow::Result<Self> {
         let mut command = cargo::native();
         command.args(["metadata", "--format-version", "1", "--locked"]);
         for platform in platforms {
@@ -64,7 +52,7 @@ impl Crates {
         let lock = root.join("Cargo.lock");
         let lock = std::fs::read_to_string(&lock)
             .with_context(|| format!("cannot read {}", lock.display()))?;
-        Self::of(&output.stdout, &lock)
+        Ok(Self::of(&output.stdout, &lock)?.reached_from(roots))
     }
 
     fn of(metadata: &[u8], lock: &str) -> anyhow::Result<Self> {

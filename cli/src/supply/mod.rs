@@ -1,16 +1,12 @@
-//! What Docket is made of: the crates that Cargo.lock pins, the Go modules in the built programs, and what the tests have of
-//! PyPI. They are held to `deny.toml`, looked up among known holes, and told as a software bill of materials.
+//! What Docket is made of: the crates and the Go modules in what is built, told as a software bill of materials; the licences
+//! of the modules, and what the tests have of PyPI. (What Cargo.lock may have is cargo-deny's to say.)
 
-mod advisories;
 mod crates;
 mod modules;
 mod requirements;
-mod rules;
 mod sbom;
 
-pub use advisories::{Advisories, Advisory};
 pub use crates::{Crate, Crates};
 pub use modules::{Module, linked};
 pub use requirements::unpinned;
-pub use rules::Rules;
 pub use sbom::bill;

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod contract;
+mod deny;
 pub mod kafka;
 pub mod postgres;
 pub mod python;

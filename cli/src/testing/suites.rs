@@ -90,7 +90,7 @@ impl Suite {
             Self::Lint => lint(project).await,
             Self::Unit => unit(project).await,
             Self::Fuzz => fuzz(project).await,
-            Self::Supply => supply::run(project).await,
+            Self::Supply => supply::run(project, &workspace(project).await?.target_dir).await,
             Self::Oracle => compare_with_oracle(project).await,
             Self::Sidecars => sidecars(project).await,
             Self::System | Self::Faults => on_stacks(project, &[self.name()], Kind::Embedded).await,
