@@ -47,9 +47,12 @@ pub fn note_all(headers: &HeaderMap, body: &[u8]) {
             note(token.trim());
         }
     }
-    for cookie in texts(COOKIE).chain(texts(SET_COOKIE)) {
-        let first = cookie.to_str().ok().and_then(|text| text.split(';').next());
-        if let Some((_, value)) = first.and_then(|pair| pair.split_once('=')) {
+    let shown = texts(COOKIE).filter_map(|header| header.to_str().ok());
+    let shown = shown.flat_map(|pairs| pairs.split(';'));
+    // What follows the first pair that is set says only how it is kept.
+    let set = texts(SET_COOKIE).filter_map(|header| header.to_str().ok()?.split(';').next());
+    for pair in shown.chain(set) {
+        if let Some((_, value)) = pair.split_once('=') {
             note(value);
         }
     }
@@ -185,13 +188,21 @@ mod tests {
             SET_COOKIE,
             "docket_refresh=mnopqrstuvwx; Path=/".parse().unwrap(),
         );
+        headers.append(COOKIE, "a=b; c=nopqrstuvwxy".parse().unwrap());
         note_all(
             &headers,
             br#"{"user":{"email":"noted@host"},"password":"0123456789"}"#,
         );
-        for secret in ["abcdefghijkl", "mnopqrstuvwx", "noted@host", "0123456789"] {
+        for secret in [
+            "abcdefghijkl",
+            "mnopqrstuvwx",
+            "nopqrstuvwxy",
+            "noted@host",
+            "0123456789",
+        ] {
             assert!(told("", &format!("it was {secret}")), "{secret}");
         }
+        assert!(!told("", "Path=/api/auth; Path=/"));
     }
 
     #[test]
