@@ -86,7 +86,7 @@ impl<'a> Deny<'a> {
 
     fn command(&self) -> Command {
         let mut command = cargo::outside_a_package(&self.program);
-        command.current_dir(self.project.root());
+        command.arg("--locked").current_dir(self.project.root());
         command
     }
 }
