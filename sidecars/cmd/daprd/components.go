@@ -6,7 +6,7 @@ import (
 	contrib "github.com/dapr/components-contrib/bindings"
 	cronbinding "github.com/dapr/components-contrib/bindings/cron"
 	kafkabinding "github.com/dapr/components-contrib/bindings/kafka"
-	sqlitenames "github.com/dapr/components-contrib/nameresolution/sqlite"
+
 	kafkapubsub "github.com/dapr/components-contrib/pubsub/kafka"
 
 	"github.com/dapr/dapr/pkg/components/bindings"
@@ -21,6 +21,7 @@ import (
 	"docket/sidecars/internal/kafkainput"
 	"docket/sidecars/internal/postgresstate"
 	"docket/sidecars/internal/smtp"
+	"docket/sidecars/internal/sqlitenames"
 	"docket/sidecars/internal/sqlitestate"
 )
 
@@ -51,7 +52,7 @@ func componentRegistry(log logger.Logger) *registry.Options {
 
 	names := nameresolution.NewRegistry()
 	names.Logger = log
-	names.RegisterComponent(sqlitenames.NewResolver, "sqlite") // finds the other sidecars of one machine without mDNS
+	names.RegisterComponent(sqlitenames.New, "sqlite") // finds the other sidecars of one machine without mDNS; Dapr's own, which waits for a locked file
 
 	return registry.NewOptions().
 		WithStateStores(states).
