@@ -172,14 +172,13 @@ pub fn is_loopback(host: &str) -> bool {
         return false;
     };
     let name = authority.host();
-    let is_port = |rest: &str| {
-        let digits = rest.strip_prefix(':').unwrap_or("none");
-        digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+    let is_port = |port: &str| {
+        port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok()
     };
-    if !host
+    let plain = host
         .strip_prefix(name)
-        .is_some_and(|rest| rest.is_empty() || is_port(rest))
-    {
+        .is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
+    if !plain {
         return false;
     }
     let bracketed = name

@@ -26,7 +26,7 @@ pub struct Mark([u8; 2 * CHANCE]);
 
 impl Mark {
     /// A new mark.
-    pub fn new(address: &Address, key: &Key, chance: Entropy) -> Self {
+    fn new(address: &Address, key: &Key, chance: Entropy) -> Self {
         let chance = chance.0.to_be_bytes();
         let code = key.code(&purpose(address), &chance);
         let mut mark = [0; 2 * CHANCE];
